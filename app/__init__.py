@@ -1,0 +1,1 @@
+"""Command line and desktop window: the only package that parses arguments or imports Qt."""

@@ -1,0 +1,1 @@
+"""Images to correspondences and depth: sparse matchers and multi-view stereo. Knows no scene."""

@@ -1,0 +1,40 @@
+"""What matchers produce."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Features:
+    """Keypoints of one photo.
+
+    Attributes:
+        keypoints: [N, 2] px, float32, in the photo given to `detect`; the first pixel's centre is (0.5, 0.5).
+        descriptors: [N, D] float32, meaningful to the matcher that made them.
+        scores: [N] float32, larger is better.
+        width, height: size of that photo in px.
+    """
+
+    keypoints: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Matches between the keypoints of photos a and b.
+
+    Attributes:
+        indices: [M, 2] int64, rows into the keypoints of a and of b; each keypoint at most once. M may be 0.
+        confidence: [M] float32 in [0, 1].
+    """
+
+    indices: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.indices)

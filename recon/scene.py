@@ -1,0 +1,106 @@
+"""What the stages hand to each other: views, depth maps, points, meshes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatting.camera import Camera
+
+
+@dataclass(frozen=True)
+class View:
+    """One placed photo, undistorted, at working size.
+
+    Attributes:
+        name: file name of the photo, unique in the scene.
+        camera: its pinhole camera; `camera.width` x `camera.height` is the size of `rgb`.
+        rgb: [H, W, 3] uint8, sRGB-coded.
+        valid: [H, W] bool; False where undistortion had no pixel to show.
+        mask: [H, W] bool, the object if the photo came with a mask; None means everything.
+        is_heldout: posed, but kept from depth, points and the fit: for measuring only.
+    """
+
+    name: str
+    camera: Camera
+    rgb: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    mask: NDArray[np.bool_] | None = None
+    is_heldout: bool = False
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Coloured points in the world frame; N may be 0.
+
+    Attributes:
+        xyz: [N, 3] float64.
+        rgb: [N, 3] uint8.
+        num_views: [N] int32, photos that saw the point.
+        error_px: [N] float32, mean reprojection error.
+        view_indices: for each point the indices of the views that saw it; only for points that have tracks, else None.
+    """
+
+    xyz: NDArray[np.float64]
+    rgb: NDArray[np.uint8]
+    num_views: NDArray[np.int32]
+    error_px: NDArray[np.float32]
+    view_indices: tuple[tuple[int, ...], ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+
+@dataclass(frozen=True)
+class UnplacedPhoto:
+    """A photo that got no camera, and why in one sentence."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Cameras of the placed photos and the sparse points they agree on.
+
+    Attributes:
+        views: the placed photos in the order they were given, held-out ones included.
+        points: triangulated tracks; `view_indices` are positions in `views`.
+        unplaced: the photos that were left out.
+        warnings: odd but survivable findings, one sentence each.
+    """
+
+    views: tuple[View, ...]
+    points: PointCloud
+    unplaced: tuple[UnplacedPhoto, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DepthMap:
+    """Depth of one view.
+
+    Attributes:
+        depth: [H, W] float32, z in the camera frame; 0 where unknown.
+        confidence: [H, W] float32 in [0, 1]: photo-consistency of the best sources.
+        num_agreeing: [H, W] uint8, other depth maps that agree with this pixel; 0 before the consistency check.
+    """
+
+    depth: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    num_agreeing: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh in the world frame, counter-clockwise from outside.
+
+    Attributes:
+        vertices: [V, 3] float32.
+        faces: [F, 3] int32.
+        vertex_rgb: [V, 3] uint8, sRGB-coded.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    vertex_rgb: NDArray[np.uint8]

@@ -1,0 +1,81 @@
+"""What a rasterizer is, and the table of those we have."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from splatting.camera import Camera
+from splatting.gaussians import Splats
+
+RasterizerName = Literal["native", "gsplat", "torch"]
+
+
+@dataclass(frozen=True)
+class Render:
+    """One rendered view, float32, [H, W, ...].
+
+    Attributes:
+        rgb: colour over the background [H, W, 3]; not clamped above.
+        alpha: accumulated opacity [H, W] in [0, 1].
+        depth: accumulated depth, the sum of weight x z, [H, W]; divide by `alpha` for the expected depth.
+        median_depth: z of the Gaussian at which the transmittance falls to one half or below [H, W]; 0 where it never does.
+            Carries no gradient.
+    """
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+    median_depth: Tensor
+
+
+class Rasterizer(Protocol):
+    """Draws Gaussians; differentiable in every tensor of `Splats` and in `background`.
+
+    The rules are those of the 3DGS paper as gsplat implements them: 2D covariance + 0.3 px^2, contributions below
+    1/255 skipped, opacity clamped at 0.999, a pixel ends before its transmittance falls to 1e-4, front to back by z.
+    """
+
+    def __call__(
+        self,
+        splats: Splats,
+        camera: Camera,
+        *,
+        background: Tensor | None = None,
+        sh_degree: int | None = None,
+        near: float = 0.01,
+    ) -> Render:
+        """Render one view.
+
+        Args:
+            splats: the Gaussians, in the world frame; N may be 0.
+            camera: the view.
+            background: colour [3] behind everything; black if None.
+            sh_degree: use spherical harmonics up to this degree only; all that are stored if None.
+            near: Gaussians whose centre is nearer than this (z, world units) are not drawn.
+
+        Returns:
+            The view, on the device of `splats`.
+        """
+        ...
+
+
+_BACKENDS = {
+    "native": ("splatting.rasterize_native", "rasterize"),
+    "gsplat": ("splatting.rasterize_gsplat", "rasterize"),
+    "torch": ("splatting.rasterize_torch", "rasterize"),
+}
+
+
+def create(name: RasterizerName) -> Rasterizer:
+    """Import a rasterizer by name.
+
+    Raises:
+        ValueError: there is no rasterizer of that name.
+        ImportError: its package or its compiled part is missing; the message says how to get it.
+    """
+    if name not in _BACKENDS:
+        raise ValueError(f"rasterizer must be one of {', '.join(_BACKENDS)}, got {name!r}")
+    module, function = _BACKENDS[name]
+    return getattr(importlib.import_module(module), function)
