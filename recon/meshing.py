@@ -1,0 +1,229 @@
+"""From Gaussians to a triangle mesh: rendered and verified depth, fused, contoured, cleaned, decimated."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+import fast_simplification
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from recon.errors import ReconError
+from recon.fusion import BYTES_PER_BLOCK, FusionView, fuse, surface, surface_blocks
+from recon.mesh_depth import rendered_depths, usable_depth, verified_depth, weigh
+from recon.progress import Progress, no_progress
+from recon.scene import DepthMap, Mesh, View
+from splatting.gaussians import Gaussians
+from splatting.rasterizer import Rasterizer
+
+log = logging.getLogger(__name__)
+
+DepthSource = Literal["both", "stereo", "gaussians"]
+
+
+def _option(default: Any, help: str, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "unit": unit, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """How a mesh is made."""
+
+    depth: DepthSource = _option("both", "depth to fuse: verified stereo, rendered Gaussians, or stereo completed by them")
+    voxel_px: float = _option(1.5, "side of a voxel, as seen at the median depth", "px", 0.25, 20)
+    truncation_voxels: float = _option(4.0, "reach of the distance field around a surface", "voxels", 1.5, 16)
+    memory_mb: int = _option(500, "voxels grow until the distance field fits into this", "MB", 16, 64_000)
+    far_factor: float = _option(4.0, "depth beyond this many median depths is left out", "", 1, 1000)
+    min_alpha: float = _option(0.5, "least opacity of a rendered pixel with a surface", "", 0.05, 0.99)
+    min_agreeing: int = _option(1, "other views that must confirm a stereo depth", "", 0, 20)
+    agreement: float = _option(0.015, "largest relative depth difference of views that agree", "", 1e-4, 0.2)
+    max_grazing_deg: float = _option(80.0, "largest angle between viewing ray and surface normal", "deg", 30, 89)
+    lone_weight: float = _option(0.25, "weight of depth that no second view shows", "", 0, 1)
+    gaussian_weight: float = _option(0.5, "weight of rendered depth beside verified stereo", "", 0, 1)
+    min_component_share: float = _option(0.005, "pieces with fewer faces, relative to the largest, are dropped", "", 0, 1)
+    max_faces: int = _option(300_000, "the mesh is simplified to this many faces", "faces", 100, 50_000_000)
+
+    def __post_init__(self) -> None:
+        if self.depth not in get_args(DepthSource):
+            raise ValueError(f"depth must be one of {', '.join(get_args(DepthSource))}, got {self.depth!r}")
+        for option in fields(self):
+            low, high, value = option.metadata["low"], option.metadata["high"], getattr(self, option.name)
+            if low is not None and not low <= value <= high:
+                raise ValueError(f"{option.name} must be between {low} and {high}, got {value}")
+
+
+def extract_mesh(
+    gaussians: Gaussians,
+    views: Sequence[View],
+    config: MeshConfig | None = None,
+    *,
+    rasterizer: Rasterizer,
+    stereo_depths: Sequence[DepthMap] | None = None,
+    progress: Progress = no_progress,
+) -> Mesh:
+    """Make a mesh of what the training views see.
+
+    Surfaces stay open where no view saw them. Held-out views are not used.
+
+    Args:
+        gaussians: the fitted scene, world frame.
+        views: undistorted views; held-out ones are ignored.
+        stereo_depths: one for each of `views`, at the size of its photo; None if there was no stereo.
+
+    Returns:
+        A coloured mesh in the world frame, counter-clockwise from outside, without degenerate faces.
+
+    Raises:
+        ReconError: no two views agree on any surface.
+        ValueError: `stereo_depths` does not fit `views`, or is missing when `config.depth` is "stereo".
+    """
+    config = config or MeshConfig()
+    fusion_views = depths_to_fuse(gaussians, views, config, rasterizer=rasterizer, stereo_depths=stereo_depths, progress=progress)
+    return mesh_from_depths(fusion_views, config, progress)
+
+
+def depths_to_fuse(
+    gaussians: Gaussians,
+    views: Sequence[View],
+    config: MeshConfig,
+    *,
+    rasterizer: Rasterizer,
+    stereo_depths: Sequence[DepthMap] | None = None,
+    progress: Progress = no_progress,
+) -> list[FusionView]:
+    """The depth map of each training view that `extract_mesh` fuses, weighted; arguments as there."""
+    if stereo_depths is not None and len(stereo_depths) != len(views):
+        raise ValueError(f"stereo_depths must be one for each of {len(views)} views, got {len(stereo_depths)}")
+    if stereo_depths is None and config.depth == "stereo":
+        raise ValueError("depth is 'stereo' but there are no stereo_depths")
+    training = [idx for idx, view in enumerate(views) if not view.is_heldout]
+    stereo = [np.zeros(views[idx].rgb.shape[:2], np.float32) for idx in training]
+    if stereo_depths is not None and config.depth != "gaussians":
+        stereo = [verified_depth(stereo_depths[idx], config.min_agreeing) for idx in training]
+    rendered = [np.zeros_like(depth) for depth in stereo]
+    if config.depth != "stereo" and len(gaussians):
+        cameras = [views[idx].camera for idx in training]
+        rendered = rendered_depths(gaussians, cameras, rasterizer, min_alpha=config.min_alpha, progress=progress)
+    merged = []
+    for idx, verified, render in zip(training, stereo, rendered, strict=True):
+        far = config.far_factor * _median_depth(verified if (verified > 0).any() else render)
+        depth = usable_depth(views[idx], np.where(verified > 0, verified, render), far=far)
+        weight = np.where(verified > 0, 1.0, config.gaussian_weight).astype(np.float32)
+        merged.append(FusionView(views[idx].camera, depth, views[idx].rgb, weight))
+    return weigh(
+        merged,
+        tolerance=config.agreement,
+        max_grazing_deg=config.max_grazing_deg,
+        lone_weight=config.lone_weight,
+        progress=progress,
+    )
+
+
+def _median_depth(depth: NDArray[np.float32]) -> float:
+    return float(np.median(depth[depth > 0])) if (depth > 0).any() else 0.0
+
+
+def mesh_from_depths(
+    views: Sequence[FusionView], config: MeshConfig | None = None, progress: Progress = no_progress
+) -> Mesh:
+    """Fuse weighted depth maps and turn the zero level into a clean, coloured mesh.
+
+    Raises:
+        ReconError: there is no surface.
+    """
+    config = config or MeshConfig()
+    no_surface = ReconError(
+        "No surface was found for a mesh.", "Add photos that show the same parts from neighbouring places."
+    )
+    if not any((view.depth * view.weight > 0).any() for view in views):
+        raise no_surface
+    voxel_size = choose_voxel_size(views, config)
+    volume = fuse(views, voxel_size, config.truncation_voxels * voxel_size, progress)
+    progress(0, 4, "Extracting the surface")
+    vertices, faces, rgb = surface(volume)
+    truncation = volume.truncation
+    del volume
+    progress(1, 4, "Removing what no view sees")
+    faces = faces[_seen_from_front(vertices, faces, views, truncation)]
+    progress(2, 4, "Removing loose pieces")
+    faces = faces[_in_large_component(faces, len(vertices), config.min_component_share)]
+    if len(faces) == 0:
+        raise no_surface
+    progress(3, 4, "Simplifying the mesh")
+    mesh = simplify(_compact(vertices, faces, rgb), config.max_faces)
+    progress(4, 4, "Simplifying the mesh")
+    log.info("mesh: voxel %.4g, %d faces before and %d after simplification", voxel_size, len(faces), len(mesh.faces))
+    return mesh
+
+
+def choose_voxel_size(views: Sequence[FusionView], config: MeshConfig) -> float:
+    """Side of a voxel in world units: `voxel_px` at the median depth, larger if `memory_mb` would not do."""
+    footprints = [
+        view.depth[(view.depth > 0) & (view.weight > 0)] / np.sqrt(view.camera.K[0, 0] * view.camera.K[1, 1])
+        for view in views
+    ]
+    voxel_size = config.voxel_px * float(np.median(np.concatenate(footprints)))
+    budget = config.memory_mb * 1e6 / BYTES_PER_BLOCK
+    while (count := len(surface_blocks(views, voxel_size, config.truncation_voxels * voxel_size))) > budget:
+        # The number of blocks near surfaces falls with the square of their side; the margin keeps the loop short.
+        voxel_size *= 1.02 * np.sqrt(count / budget)
+        log.info("%d blocks exceed the memory budget; voxels of %.4g instead", count, voxel_size)
+    return float(voxel_size)
+
+
+def _seen_from_front(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32], views: Sequence[FusionView], tolerance: float
+) -> NDArray[np.bool_]:
+    """Faces [F] whose front some view saw at its measured depth: not the far side of the band behind a surface."""
+    corners = vertices[faces]  # [F, 3, 3]
+    centers = corners.mean(axis=1)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    seen = np.zeros(len(faces), bool)
+    for view in views:
+        rest = np.flatnonzero(~seen)
+        faces_camera = np.einsum("ij,ij->i", normals[rest], view.camera.center - centers[rest]) > 0
+        rest = rest[faces_camera]
+        pixels, z = view.camera.project(centers[rest])
+        inside = (z > 0) & ((pixels >= 0) & (pixels < [view.camera.width, view.camera.height])).all(axis=1)
+        rest, z, (x, y) = rest[inside], z[inside], pixels[inside].astype(int).T
+        is_measured = (view.depth[y, x] > 0) & (view.weight[y, x] > 0)
+        seen[rest] = is_measured & (np.abs(view.depth[y, x] - z) < tolerance)
+    return seen
+
+
+def _in_large_component(faces: NDArray[np.int32], num_vertices: int, min_share: float) -> NDArray[np.bool_]:
+    """Faces [F] that belong to a connected piece with at least `min_share` of the faces of the largest."""
+    if len(faces) == 0:
+        return np.zeros(0, bool)
+    a, b = np.concatenate([faces[:, :2], faces[:, 1:]]).T
+    graph = coo_matrix((np.ones(len(a), bool), (a, b)), shape=(num_vertices, num_vertices))
+    label = connected_components(graph, directed=False)[1][faces[:, 0]]
+    count = np.bincount(label)
+    return count[label] >= min_share * count.max()
+
+
+def _compact(vertices: NDArray[np.float32], faces: NDArray[np.int32], rgb: NDArray[np.uint8]) -> Mesh:
+    """A mesh without degenerate faces and without vertices that no face uses."""
+    corners = vertices[faces].astype(np.float64)
+    doubled_area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    longest = np.max([np.linalg.norm(corners[:, i] - corners[:, i - 1], axis=1) for i in range(3)], axis=0)
+    # A height below 1e-4 of the longest side is lost in float32 positions: no normal can be computed from it.
+    faces = faces[doubled_area > 1e-4 * longest**2]
+    used, renumbered = np.unique(faces, return_inverse=True)
+    return Mesh(vertices[used], renumbered.reshape(-1, 3).astype(np.int32), rgb[used])
+
+
+def simplify(mesh: Mesh, max_faces: int) -> Mesh:
+    """Collapse edges by quadric error until at most `max_faces` are left; colours from the nearest old vertex.
+
+    Garland & Heckbert, Surface Simplification Using Quadric Error Metrics, 1997, as in the library fast-simplification.
+    """
+    if len(mesh.faces) <= max_faces:
+        return mesh
+    vertices, faces = fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=max_faces)
+    nearest = cKDTree(mesh.vertices).query(vertices, workers=-1)[1]
+    return _compact(vertices.astype(np.float32), faces.astype(np.int32), mesh.vertex_rgb[nearest])
