@@ -104,3 +104,23 @@ class Mesh:
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
     vertex_rgb: NDArray[np.uint8]
+
+
+def training_part(scene: Reconstruction) -> tuple[tuple[View, ...], PointCloud]:
+    """What may be learnt from: the views that are not held out, and the points that at least two of them saw.
+
+    Returns:
+        The views, and the points with `view_indices` into them.
+    """
+    kept = [index for index, view in enumerate(scene.views) if not view.is_heldout]
+    position = {index: new for new, index in enumerate(kept)}
+    tracks = [tuple(position[i] for i in seen_by if i in position) for seen_by in scene.points.view_indices or ()]
+    use = np.array([len(track) >= 2 for track in tracks], bool)
+    points = PointCloud(
+        xyz=scene.points.xyz[use],
+        rgb=scene.points.rgb[use],
+        num_views=np.array([len(track) for track in tracks if len(track) >= 2], np.int32),
+        error_px=scene.points.error_px[use],
+        view_indices=tuple(track for track in tracks if len(track) >= 2),
+    )
+    return tuple(scene.views[index] for index in kept), points

@@ -1,0 +1,146 @@
+"""Depth of every training view by stereo with its best neighbours, kept only where views agree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matching.consistency import check_consistency
+from matching.stereo import StereoConfig, StereoImage, estimate_depth
+from recon.errors import ReconError
+from recon.progress import Progress
+from recon.scene import DepthMap, PointCloud, View
+
+BEST_ANGLE_DEG = 12.0  # wide enough for depth, narrow enough for correlation windows (research: matchers, section 5)
+MIN_POINTS = 20  # fewer than this say nothing reliable about a view's depth range
+
+
+@dataclass(frozen=True)
+class DenseConfig:
+    """How dense depth is found and which of it is believed."""
+
+    stereo: StereoConfig = field(default_factory=StereoConfig)
+    max_sources: int = field(
+        default=4,
+        metadata={"help": "neighbouring views that a view is compared with", "unit": "views", "low": 1, "high": 16},
+    )
+    max_error_px: float = field(
+        default=1.0, metadata={"help": "forward-backward reprojection error", "unit": "px", "low": 0.1, "high": 10}
+    )
+    max_relative_depth: float = field(
+        default=0.01,
+        metadata={"help": "relative depth difference of agreeing views", "unit": "", "low": 1e-4, "high": 0.2},
+    )
+    min_score: float = field(
+        default=0.5, metadata={"help": "smallest correlation that is believed", "unit": "", "low": -1, "high": 1}
+    )
+
+
+def estimate_depths(
+    views: Sequence[View], points: PointCloud, config: DenseConfig, *, seed: int, num_threads: int, progress: Progress
+) -> tuple[DepthMap, ...]:
+    """Dense depth of each view, zero wherever no other view confirms it.
+
+    Args:
+        views: the training views, at least two.
+        points: sparse points with `view_indices` into `views`.
+        config: stereo and checks.
+        seed, num_threads: the result depends on the first only.
+        progress: called per view.
+
+    Returns:
+        One map per view at the view's size. `depth` is the mean over agreeing views, 0 where none agrees.
+
+    Raises:
+        ReconError: there are too few sparse points to know how deep the scene is.
+    """
+    depths, scores = [], []
+    ranges = [_depth_range(index, views, points) for index in range(len(views))]
+    for index, view in enumerate(views):
+        progress(index, len(views) + 1, f"stereo, {view.name}")
+        sources = choose_sources(index, views, points, config.max_sources)
+        depth, score = estimate_depth(
+            _stereo_image(view, view),
+            [_stereo_image(views[source], view) for source in sources],
+            ranges[index],
+            config.stereo,
+            seed=seed + index,
+            num_threads=num_threads,
+            progress=lambda done, total, message, index=index, name=view.name: progress(  # type: ignore[misc]
+                index * 1000 + int(1000 * done / max(total, 1)), 1000 * (len(views) + 1), f"stereo, {name}"
+            ),
+        )
+        depths.append(np.where(_usable(view), depth, 0).astype(np.float32))
+        scores.append(score)
+    progress(len(views), len(views) + 1, "checking depth against neighbours")
+    checked = check_consistency(
+        depths,
+        [(view.camera.K, view.camera.cam_from_world) for view in views],
+        scores,
+        max_error_px=config.max_error_px,
+        max_relative_depth=config.max_relative_depth,
+        min_score=config.min_score,
+    )
+    return tuple(
+        DepthMap(np.where(agreeing > 0, fused, 0).astype(np.float32), np.clip(score, 0, 1), agreeing)
+        for (fused, agreeing), score in zip(checked, scores, strict=True)
+    )
+
+
+def choose_sources(index: int, views: Sequence[View], points: PointCloud, max_sources: int) -> list[int]:
+    """The neighbours that make the best stereo partners of a view: many shared points at a useful angle.
+
+    Returns:
+        Indices into `views`, best first, at most `max_sources`.
+    """
+    tracks = points.view_indices or ()
+    shared = np.zeros(len(views))
+    angles = np.full(len(views), np.nan)
+    by_pair: dict[int, list[int]] = {}
+    for point, seen_by in enumerate(tracks):
+        if index in seen_by:
+            for other in seen_by:
+                by_pair.setdefault(other, []).append(point)
+    scene_center = np.median(points.xyz, axis=0) if len(points) else np.zeros(3)
+    for other in range(len(views)):
+        own = points.xyz[by_pair[other]] if len(by_pair.get(other, [])) >= 3 else scene_center[None]
+        shared[other] = len(by_pair.get(other, []))
+        angles[other] = np.median(_angles_deg(own, views[index].camera.center, views[other].camera.center))
+    # One degree off the best angle costs as much as 50 shared points bring, up to 800 of them (measured constants).
+    cost = np.abs(angles - BEST_ANGLE_DEG) - 0.02 * np.minimum(shared, 800)
+    cost[index] = np.inf
+    return [int(i) for i in np.argsort(cost, kind="stable")[: min(max_sources, len(views) - 1)]]
+
+
+def _angles_deg(
+    xyz: NDArray[np.float64], center_a: NDArray[np.float64], center_b: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    to_a, to_b = center_a - xyz, center_b - xyz
+    cosine = (to_a * to_b).sum(1) / (np.linalg.norm(to_a, axis=1) * np.linalg.norm(to_b, axis=1) + 1e-12)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def _depth_range(index: int, views: Sequence[View], points: PointCloud) -> tuple[float, float]:
+    """Nearest and farthest depth to search: generous, for sparse points cover textured places only."""
+    seen = np.array([index in seen_by for seen_by in points.view_indices or ()], bool)
+    depth = views[index].camera.project(points.xyz)[1]
+    own = depth[seen] if seen.sum() >= MIN_POINTS else depth
+    own = own[own > 0]
+    if len(own) < 3:
+        raise ReconError(
+            f"Too few common points were found to know how far things are from {views[index].name}.",
+            "Add photos that overlap more with this one, or leave it out.",
+        )
+    return 0.6 * float(np.percentile(own, 1)), 10 * float(np.percentile(own, 99))
+
+
+def _usable(view: View) -> NDArray[np.bool_]:
+    return view.valid if view.mask is None else view.valid & view.mask
+
+
+def _stereo_image(view: View, reference: View) -> StereoImage:
+    gray = cv2.cvtColor(view.rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    cam_from_reference = view.camera.cam_from_world @ np.linalg.inv(reference.camera.cam_from_world)
+    return StereoImage(gray, view.camera.K, cam_from_reference, view.valid)

@@ -1,0 +1,55 @@
+"""Where the splats are fitted and drawn: our kernels on the CPU, gsplat on CUDA."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from recon.errors import ReconError
+from splatting.rasterizer import RasterizerName
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A torch device, the rasterizer that serves it, and why it is not CUDA if that was to be expected."""
+
+    torch_name: str
+    rasterizer: RasterizerName
+    warning: str | None = None
+
+
+def choose_device(name: DeviceName) -> Device:
+    """Pick the device; the only place that does.
+
+    Raises:
+        ReconError: CUDA was asked for by name and cannot be used.
+    """
+    if name == "cpu":
+        return Device("cpu", "native")
+    if not torch.cuda.is_available():
+        if name == "cuda":
+            raise ReconError(
+                "CUDA was asked for, but torch finds no CUDA device.",
+                "Leave --device out to use the CPU, or install a CUDA build of torch and a driver.",
+            )
+        return Device("cpu", "native")
+    problem = _gsplat_problem()
+    if problem is None:
+        return Device("cuda", "gsplat")
+    if name == "cuda":
+        raise ReconError(
+            f"CUDA was asked for, but gsplat cannot be used: {problem}.",
+            "Install nvcc and a C++ compiler, or use --device cpu.",
+        )
+    return Device(
+        "cpu", "native", f"A CUDA device is there, but gsplat cannot be used ({problem}): the CPU is used instead."
+    )
+
+
+def _gsplat_problem() -> str | None:
+    """Why gsplat's CUDA kernels do not load, None if they do; compiles them on first use, which takes minutes."""
+    from splatting.rasterize_gsplat import why_unavailable
+
+    return why_unavailable()

@@ -1,0 +1,100 @@
+"""What lands in the project folder for people and other programs, all in one frame."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from recon import report as report_files
+from recon.camera_files import write_cameras_json, write_colmap
+from recon.dense import DenseScene
+from recon.mesh_files import write_mesh as write_mesh_file
+from recon.photo_loading import PhotoSet
+from recon.project import PROJECT_FILE, Project, write_text
+from recon.report import Report
+from recon.scene import Mesh, Reconstruction
+from recon.summary import Results
+from recon.version import program_version
+from splatting.gaussians import Gaussians
+from splatting.ply import write_ply
+from splatting.spherical_harmonics import SH_CONSTANT
+
+THUMBNAIL_SIDE_PX = 320
+Written = dict[str, str]
+"""What was written -> path relative to the project folder."""
+
+
+def write_project(
+    project: Project, photos: PhotoSet, results: Results, heldout: Sequence[str], cameras: Path | None
+) -> None:
+    """Write `project.json`: what was asked."""
+    asked = {
+        "program_version": program_version(),
+        "photos": [{"path": str(photo.path.resolve()), "sha256": photo.sha256} for photo in photos.photos],
+        "preset": results.preset,
+        "seed": results.config.seed,
+        "config": dataclasses.asdict(results.config),
+        "holdout": list(heldout),
+        "cameras": str(cameras.resolve()) if cameras else None,
+    }
+    write_text(project.folder / PROJECT_FILE, json.dumps(asked, indent=1) + "\n")
+    for photo in photos.photos:
+        thumbnail = photo.pixels(THUMBNAIL_SIDE_PX)
+        _write_image(project.previews / f"photo_{Path(photo.name).stem}.jpg", thumbnail)
+
+
+def write_cameras(project: Project, scene: Reconstruction) -> Written:
+    """Write `cameras/`, `cameras.json` and the undistorted images that both describe."""
+    images = project.folder / "images"
+    images.mkdir(exist_ok=True)
+    for view in scene.views:
+        _write_image(images / view.name, view.rgb)
+    write_colmap(scene, project.folder / "cameras")
+    write_cameras_json(scene.views, project.folder / "cameras.json")
+    return {"images": "images", "cameras": "cameras", "cameras_json": "cameras.json"}
+
+
+def write_points(project: Project, dense: DenseScene) -> Written:
+    """Write `points.ply`: the coloured points that the Gaussians start from, the verified ones only."""
+    xyz = dense.gaussians.means.numpy()[dense.is_verified]
+    rgb = (0.5 + SH_CONSTANT * dense.gaussians.sh[:, 0].numpy()[dense.is_verified]).clip(0, 1)
+    cloud = trimesh.PointCloud(xyz, colors=np.round(rgb * 255).astype(np.uint8))
+    _write_bytes(project.folder / "points.ply", cloud.export(file_type="ply"))
+    return {"points": "points.ply"}
+
+
+def write_splats(project: Project, gaussians: Gaussians) -> Written:
+    """Write `splats.ply`."""
+    write_ply(gaussians, project.folder / "splats.ply")
+    return {"splats": "splats.ply"}
+
+
+def write_mesh(project: Project, mesh: Mesh) -> Written:
+    """Write `mesh.glb`."""
+    write_mesh_file(mesh, project.folder / "mesh.glb")
+    return {"mesh": "mesh.glb"}
+
+
+def write_report(project: Project, report: Report) -> None:
+    """Write `report.json` and `report.html`."""
+    report_files.write_report(report, project.folder)
+
+
+def _write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write a picture under its own name; JPEG at high quality, everything else as PNG data would be lossless."""
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        _write_bytes(path, iio.imwrite("<bytes>", rgb, extension=".jpg", quality=95, subsampling=0))
+    else:
+        _write_bytes(path, iio.imwrite("<bytes>", rgb, extension=".png"))
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    aside = path.with_name(path.name + ".partial")
+    aside.write_bytes(data)
+    os.replace(aside, path)

@@ -1,0 +1,168 @@
+"""The recipe: photos to cameras, points, Gaussians and a mesh. Start reading here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from recon import outputs
+from recon.align import upright
+from recon.camera_files import read_cameras
+from recon.config import ReconConfig
+from recon.dense import DenseScene, make_dense
+from recon.device import choose_device
+from recon.errors import ReconError
+from recon.heldout import resolve_heldout, score_heldout
+from recon.match_photos import MatchGraph, PairMatches, match_photos
+from recon.meshing import extract_mesh
+from recon.optimise import background_of, optimise
+from recon.photo import Photo
+from recon.photo_loading import load_photos
+from recon.poses import estimate_poses, reconstruction_from_cameras
+from recon.progress import Cancelled, PipelineProgress, Progress, StageName
+from recon.project import Project, file_identity, identities, open_project
+from recon.report import Report
+from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View, training_part
+from recon.stages import StageRunner
+from recon.summary import Results, make_report
+from splatting import rasterizer
+from splatting.camera import Camera
+from splatting.gaussians import Gaussians
+
+
+def reconstruct(
+    inputs: Sequence[Path],
+    out: Path,
+    config: ReconConfig,
+    *,
+    preset: str = "standard",
+    holdout: Sequence[str] = (),
+    cameras: Path | None = None,
+    until: StageName = "mesh",
+    progress: PipelineProgress | None = None,
+) -> Report:
+    """Turn photos into a project folder.
+
+    Stages whose inputs and settings did not change since the last run into the same folder are not run again.
+
+    Args:
+        inputs: photo files and folders of photos.
+        out: the project folder; made if absent.
+        config: all settings.
+        preset: name of the preset that `config` was made from, for the report.
+        holdout: names of photos that are posed but never trained on nor used for depth.
+        cameras: file or folder of known cameras; poses are not estimated then.
+        until: the last stage to run.
+        progress: told how far everything is; what it raises stops the run between two steps.
+
+    Returns:
+        The report, as written to the folder.
+
+    Raises:
+        ReconError: the user can mend it; the reason stands in the folder's report.
+        Cancelled: raised by `progress`; finished stages are kept and used by the next run.
+    """
+    project = open_project(out)
+    results = Results(preset=preset, config=config)
+    stages = StageRunner(project, until, progress)
+    try:
+        _run(stages, results, project, inputs, holdout, cameras)
+    except (ReconError, Cancelled) as error:
+        outputs.write_report(project, make_report(results, stages.reports, until, error))
+        raise
+    report = make_report(results, stages.reports, until)
+    outputs.write_report(project, report)
+    return report
+
+
+def _run(
+    stages: StageRunner,
+    results: Results,
+    project: Project,
+    inputs: Sequence[Path],
+    holdout: Sequence[str],
+    cameras: Path | None,
+) -> None:
+    """The stages in order; each result is kept in `results` and written to the project as soon as it is there."""
+    config, seed = results.config, results.config.seed
+    draw = rasterizer.create("native")
+
+    photos = results.photos = stages.run("photos", None, lambda progress: load_photos(inputs, progress))
+    heldout = resolve_heldout(holdout, photos.photos)
+    outputs.write_project(project, photos, results, sorted(heldout), cameras)
+    if stages.is_over:
+        return
+
+    graph = results.graph = stages.run(
+        "matches",
+        [identities(photos.photos), config.matching],
+        lambda progress: match_photos(photos.photos, config.matching, progress),
+        (MatchGraph, PairMatches),
+    )
+    if stages.is_over:
+        return
+
+    scene = results.scene = stages.run(
+        "cameras",
+        [config.poses, seed, config.working_side_px, sorted(heldout), file_identity(cameras)],
+        lambda progress: _place(photos.photos, graph, config, heldout, cameras, progress),
+        (Reconstruction, View, Camera, PointCloud, UnplacedPhoto),
+    )
+    results.written |= outputs.write_cameras(project, scene)
+    if stages.is_over:
+        return
+
+    views, points = training_part(scene)
+    dense = results.dense = stages.run(
+        "points",
+        [config.dense, config.initialise],
+        lambda progress: make_dense(views, points, config.dense, config.initialise, seed=seed, progress=progress),
+        (DenseScene, DepthMap, Gaussians),
+    )
+    results.written |= outputs.write_points(project, dense)
+    if stages.is_over:
+        return
+
+    device = choose_device(config.device)
+    results.note(device.warning)
+    gaussians = results.gaussians = stages.run(
+        "splats",
+        [config.fit, device.rasterizer],
+        lambda progress: optimise(dense.gaussians, views, config.fit, device, seed=seed, progress=progress),
+        (Gaussians,),
+    )
+    heldout_views = [view for view in scene.views if view.is_heldout]
+    results.heldout = score_heldout(gaussians, dense, heldout_views, draw, background_of(views), project.previews)
+    results.written |= outputs.write_splats(project, gaussians)
+    if stages.is_over:
+        return
+
+    results.mesh = stages.run(
+        "mesh",
+        config.mesh,
+        lambda progress: extract_mesh(
+            gaussians, views, config.mesh, rasterizer=draw, stereo_depths=dense.depth_maps, progress=progress
+        ),
+        (Mesh,),
+    )
+    results.written |= outputs.write_mesh(project, results.mesh)
+
+
+def _place(
+    photos: Sequence[Photo],
+    graph: MatchGraph,
+    config: ReconConfig,
+    heldout: frozenset[str],
+    cameras: Path | None,
+    progress: Progress,
+) -> Reconstruction:
+    """Estimate the cameras, or take the user's; the user's frame is kept, our own is set upright."""
+    side = config.working_side_px
+    if cameras is not None:
+        known = read_cameras(cameras)
+        return reconstruction_from_cameras(
+            photos, graph, known, working_side_px=side, heldout=heldout, progress=progress
+        )
+    return upright(
+        estimate_poses(
+            photos, graph, config.poses, working_side_px=side, heldout=heldout, seed=config.seed, progress=progress
+        )
+    )

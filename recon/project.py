@@ -1,0 +1,103 @@
+"""The project folder on disk: where things lie, and what is stale."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recon.errors import ReconError
+from recon.photo import Photo
+
+PROJECT_FILE = "project.json"
+KNOWN_FILES = (PROJECT_FILE, "report.json", "report.html")
+
+
+@dataclass(frozen=True)
+class Project:
+    """Paths inside OUT; see the table in the README for what each holds."""
+
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        """One artefact per stage, for resuming; deleting it loses nothing but time."""
+        return self.folder / "work"
+
+    @property
+    def previews(self) -> Path:
+        """Small pictures for the report."""
+        return self.folder / "previews"
+
+    def artefact(self, stage: str) -> Path:
+        """Where a stage keeps its result."""
+        return self.work / f"{stage}.npz"
+
+    def record(self, stage: str) -> dict[str, Any]:
+        """What is remembered about the stored artefact: its `fingerprint` and the `report` of the run that made it."""
+        path = self.work / f"{stage}.json"
+        try:
+            return json.loads(path.read_text()) if self.artefact(stage).exists() else {}
+        except (OSError, ValueError):
+            return {}
+
+    def set_record(self, stage: str, record: dict[str, Any]) -> None:
+        """Remember something about the stored artefact."""
+        write_text(self.work / f"{stage}.json", json.dumps(record, indent=1))
+
+
+def open_project(folder: Path) -> Project:
+    """Make or re-open a project folder.
+
+    Raises:
+        ReconError: the folder holds something else, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ReconError(f"The output {folder} is a file, not a folder.", "Name a new folder with -o.")
+    try:
+        entries = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+        if entries and not entries & set(KNOWN_FILES):
+            raise ReconError(
+                f"The output folder {folder} holds something else.",
+                "Name a new or empty folder with -o, so that none of your files is overwritten.",
+            )
+        (folder / "work").mkdir(parents=True, exist_ok=True)
+        (folder / "previews").mkdir(exist_ok=True)
+        probe = folder / "work" / ".writable"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise ReconError(
+            f"The output folder {folder} cannot be written: {error.strerror or error}.", "Name another one with -o."
+        ) from error
+    return Project(folder)
+
+
+def file_identity(path: Path | None) -> str | None:
+    """Digest of a file's content, or of all files of a folder; None for None."""
+    if path is None:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def identities(photos: Sequence[Photo]) -> list[list[str | None]]:
+    """What decides whether photos are the same as last time: names and contents, masks included, not where they lie."""
+    return [[photo.name, photo.sha256, file_identity(photo.mask_path)] for photo in photos]
+
+
+def fingerprint(*parts: Any) -> str:
+    """A digest of JSON-like values: equal parts give equal digests."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    aside = path.with_name(path.name + ".partial")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)

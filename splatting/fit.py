@@ -1,0 +1,243 @@
+"""Optimise Gaussians against posed views, without densification.
+
+The start already holds every Gaussian that the scene will ever have (the EDGS idea [1]), so the loop is short: render
+a view, compare, step; now and then remove what turned invisible. Dropout with compensation [2] and a mild opacity decay
+[3] keep Gaussians that few views constrain from explaining one photo only.
+
+[1] Kotovenko et al., EDGS: Eliminating Densification for Efficient Convergence of 3DGS, 2025.
+[2] Park et al., DropGaussian: Structural Regularization for Sparse-view Gaussian Splatting, CVPR 2025.
+[3] Han et al., Binocular-Guided 3D Gaussian Splatting with View Consistency for Sparse View Synthesis, NeurIPS 2024.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from splatting.camera import Camera
+from splatting.gaussians import Gaussians, Splats
+from splatting.losses import photometric_loss
+from splatting.rasterizer import Rasterizer
+
+PRUNE_EVERY = 100
+DECAY_EVERY = 10
+MIN_OPACITY = 0.005  # below 1/255 a Gaussian is never drawn
+MAX_SCALE_SHARE = 0.1  # of the scene's extent: larger Gaussians are fog
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How the Gaussians are optimised. Learning rates are Adam's, as in 3DGS unless said."""
+
+    num_iterations: int = field(
+        default=1000, metadata={"help": "optimisation steps", "unit": "", "low": 0, "high": 100_000}
+    )
+    sh_degree: int = field(
+        default=1, metadata={"help": "degree of view-dependent colour", "unit": "", "low": 0, "high": 3}
+    )
+    dropout: float = field(
+        default=0.2,
+        metadata={"help": "share of Gaussians left out at the last step", "unit": "", "low": 0, "high": 0.9},
+    )
+    opacity_decay: float = field(
+        default=0.999,
+        metadata={"help": "factor on opacities per step, from 15 % to 80 %", "unit": "", "low": 0.9, "high": 1},
+    )
+    ssim_weight: float = field(
+        default=0.2, metadata={"help": "share of 1 - SSIM in the loss", "unit": "", "low": 0, "high": 1}
+    )
+    lr_means: float = field(
+        default=1.6e-4, metadata={"help": "times the extent; falls to 1 %", "unit": "extent", "low": 0, "high": 1}
+    )
+    lr_scales: float = field(default=5e-3, metadata={"help": "of log scales", "unit": "", "low": 0, "high": 1})
+    lr_quats: float = field(default=1e-3, metadata={"help": "of rotations", "unit": "", "low": 0, "high": 1})
+    lr_opacities: float = field(default=2.5e-2, metadata={"help": "of opacity logits", "unit": "", "low": 0, "high": 1})
+    lr_sh: float = field(
+        default=2.5e-3, metadata={"help": "of constant colour; the rest takes 1/20", "unit": "", "low": 0, "high": 1}
+    )
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """One view to fit.
+
+    Attributes:
+        camera: where it was taken.
+        rgb: [H, W, 3] float32 in [0, 1].
+        valid: [H, W] bool; False pixels are not compared. None means all.
+    """
+
+    camera: Camera
+    rgb: Tensor
+    valid: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SceneBounds:
+    """Sizes that make the fit independent of the unit.
+
+    Attributes:
+        extent: radius of the camera positions, at most the median depth; world units.
+        near: nothing nearer than this is drawn.
+    """
+
+    extent: float
+    near: float
+
+
+def scene_bounds(means: Tensor, cameras: Sequence[Camera]) -> SceneBounds:
+    """Measure the scene as its cameras see it.
+
+    Args:
+        means: centres [N, 3] in the world frame; N may be 0.
+        cameras: the training cameras, at least one.
+    """
+    centers = np.stack([camera.center for camera in cameras])
+    radius = 1.1 * float(np.linalg.norm(centers - centers.mean(0), axis=1).max())
+    depths = np.concatenate([camera.project(means.detach().cpu().double().numpy())[1] for camera in cameras])
+    depths = depths[depths > 0]
+    if not len(depths):
+        return SceneBounds(max(radius, 1e-6), 1e-4)
+    # A single camera, or cameras at one place, have no radius: fall back on a share of the depth.
+    extent = min(max(radius, 0.1 * float(np.median(depths))), float(np.median(depths)))
+    return SceneBounds(extent, 0.3 * float(np.percentile(depths, 0.5)))
+
+
+def fit(
+    gaussians: Gaussians,
+    views: Sequence[TrainingView],
+    config: FitConfig,
+    *,
+    rasterizer: Rasterizer,
+    background: Tensor,
+    seed: int,
+    progress: Callable[[int, int, str], None],
+    on_preview: Callable[[Gaussians], None] | None = None,
+) -> Gaussians:
+    """Optimise all parameters of the Gaussians against the views; their number only falls.
+
+    Runs on the device of `gaussians`. The views are visited in random order, each once per round.
+
+    Args:
+        gaussians: the start; its `sh` is widened to `config.sh_degree`.
+        views: at least one, on the same device.
+        background: colour [3] behind everything.
+        seed: of view order and dropout.
+        progress: called at every step; what it raises ends the fit.
+        on_preview: given the current Gaussians now and then; never waits for anyone.
+
+    Returns:
+        The optimised Gaussians.
+
+    Raises:
+        ValueError: there is no view.
+    """
+    if not views:
+        raise ValueError("views must hold at least one view")
+    torch_random = torch.Generator(device=gaussians.means.device).manual_seed(seed)
+    numpy_random = np.random.default_rng(seed)
+    bounds = scene_bounds(gaussians.means, [view.camera for view in views])
+    leaves = _make_leaves(gaussians, config.sh_degree)
+    optimizer = _make_optimizer(leaves, config, bounds.extent)
+    order: list[int] = []
+    num_steps = config.num_iterations
+    for step in range(1, num_steps + 1):
+        if not order:
+            order = numpy_random.permutation(len(views)).tolist()
+        view = views[order.pop()]
+        optimizer.param_groups[0]["lr"] = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
+
+        splats = _drop_out(_join(leaves).activate(), config.dropout * step / num_steps, torch_random)
+        render = rasterizer(splats, view.camera, background=background, near=bounds.near)
+        loss = photometric_loss(render.rgb, view.rgb, ssim_weight=config.ssim_weight, valid=view.valid)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+        if step % DECAY_EVERY == 0 and 0.15 * num_steps < step < 0.8 * num_steps:
+            _decay_opacities(leaves["opacity_logits"], config.opacity_decay**DECAY_EVERY)
+        if step % PRUNE_EVERY == 0:
+            _prune(leaves, optimizer, MAX_SCALE_SHARE * bounds.extent)
+            if on_preview is not None:
+                on_preview(_join(leaves).detach())
+        progress(step, num_steps, f"loss {loss.item():.4f}, {len(leaves['means']):,} Gaussians")
+    return _join(leaves).detach()
+
+
+Leaves = dict[str, Tensor]
+"""The tensors that Adam steps, by name; the colour in two, because its upper bands learn 20 times slower (3DGS)."""
+
+
+def _make_leaves(gaussians: Gaussians, sh_degree: int) -> Leaves:
+    wanted = (sh_degree + 1) ** 2
+    sh = torch.zeros(len(gaussians), wanted, 3, device=gaussians.sh.device, dtype=gaussians.sh.dtype)
+    shared = min(wanted, gaussians.sh.shape[1])
+    sh[:, :shared] = gaussians.sh[:, :shared]
+    tensors = {
+        "means": gaussians.means,
+        "log_scales": gaussians.log_scales,
+        "quats_wxyz": gaussians.quats_wxyz,
+        "opacity_logits": gaussians.opacity_logits,
+        "sh_constant": sh[:, :1],
+        "sh_rest": sh[:, 1:],
+    }
+    return {name: tensor.detach().clone().contiguous().requires_grad_() for name, tensor in tensors.items()}
+
+
+def _join(leaves: Leaves) -> Gaussians:
+    return Gaussians(
+        leaves["means"],
+        leaves["log_scales"],
+        leaves["quats_wxyz"],
+        leaves["opacity_logits"],
+        torch.cat([leaves["sh_constant"], leaves["sh_rest"]], dim=1),
+    )
+
+
+def _make_optimizer(leaves: Leaves, config: FitConfig, extent: float) -> torch.optim.Adam:
+    rates = {
+        "means": config.lr_means * extent,
+        "log_scales": config.lr_scales,
+        "quats_wxyz": config.lr_quats,
+        "opacity_logits": config.lr_opacities,
+        "sh_constant": config.lr_sh,
+        "sh_rest": config.lr_sh / 20,
+    }
+    groups = [{"params": [leaves[name]], "lr": rate, "name": name} for name, rate in rates.items()]
+    return torch.optim.Adam(groups, eps=1e-15, fused=True)
+
+
+def _drop_out(splats: Splats, rate: float, random: torch.Generator) -> Splats:
+    """Leave out a share of the Gaussians and make up for it with the others' opacity [2], section 3.2."""
+    if rate <= 0:
+        return splats
+    kept = torch.rand(len(splats.opacities), generator=random, device=splats.opacities.device) >= rate
+    return Splats(splats.means, splats.quats_wxyz, splats.scales, splats.opacities * (kept / (1 - rate)), splats.sh)
+
+
+@torch.no_grad()
+def _decay_opacities(opacity_logits: Tensor, factor: float) -> None:
+    if factor < 1:
+        opacity_logits.copy_((opacity_logits.sigmoid() * factor).clamp(1e-5, 1 - 1e-5).logit())
+
+
+@torch.no_grad()
+def _prune(leaves: Leaves, optimizer: torch.optim.Adam, max_scale: float) -> None:
+    """Remove what is invisible, fog or broken, from the leaves and from Adam's moments."""
+    scales = leaves["log_scales"].amax(1).exp()
+    keep = (leaves["opacity_logits"].sigmoid() > MIN_OPACITY) & (scales < max_scale)
+    for tensor in leaves.values():
+        keep &= tensor.flatten(1).isfinite().all(1) if tensor.ndim > 1 else tensor.isfinite()
+    if keep.all():
+        return
+    for group in optimizer.param_groups:
+        old = group["params"][0]
+        new = old[keep].contiguous().requires_grad_()
+        state = optimizer.state.pop(old)
+        for key in ("exp_avg", "exp_avg_sq"):
+            state[key] = state[key][keep].contiguous()
+        optimizer.state[new] = state
+        group["params"] = [new]
+        leaves[group["name"]] = new
