@@ -34,8 +34,12 @@ _BACKENDS = {
 }
 
 
-def create(name: MatcherName) -> SparseMatcher:
+def create(name: MatcherName, *, max_keypoints: int = 2048) -> SparseMatcher:
     """Load a matcher by name.
+
+    Args:
+        name: one of `MatcherName`.
+        max_keypoints: of one photo, the best are kept.
 
     Raises:
         ValueError: there is no matcher of that name.
@@ -44,4 +48,4 @@ def create(name: MatcherName) -> SparseMatcher:
     if name not in _BACKENDS:
         raise ValueError(f"matcher must be one of {', '.join(_BACKENDS)}, got {name!r}")
     module, cls = _BACKENDS[name]
-    return getattr(importlib.import_module(module), cls)()
+    return getattr(importlib.import_module(module), cls)(max_keypoints)
