@@ -182,6 +182,23 @@ def _keys(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
     return biased[:, 0] << 42 | biased[:, 1] << 21 | biased[:, 2]
 
 
+def faces_seen(
+    vertices: NDArray[np.float32], faces: NDArray[np.int32], views: Sequence[FusionView], tolerance: float
+) -> NDArray[np.bool_]:
+    """Faces [F] of which some view sees the front, at its measured depth up to `tolerance` (world units, along z).
+
+    Depth of weight 0 sees nothing.
+    """
+    seen = np.zeros(len(faces), np.uint8)
+    vertices, faces = np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32)
+    for view in views:
+        _native.faces_seen(
+            np.ascontiguousarray(view.depth), np.ascontiguousarray(view.weight), view.camera.K, view.camera.cam_from_world,
+            vertices, faces, tolerance, seen, num_threads(),
+        )  # fmt: skip
+    return seen.astype(bool)
+
+
 def count_agreement(
     views: Sequence[FusionView], tolerance: float, progress: Progress = no_progress
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:

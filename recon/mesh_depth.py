@@ -18,7 +18,7 @@ from splatting.rasterizer import Rasterizer, Render
 # Where expected and median depth differ by less, one surface makes the pixel and the expected depth, which does not
 # step from Gaussian to Gaussian, is the better estimate of it; where they differ by more, it mixes surfaces.
 _ONE_SURFACE = 0.02
-_NORMAL_SIGMA_PX = 1.5
+_GRADIENT_STEP_PX = 2
 
 
 def surface_depth(render: Render, min_alpha: float = 0.5) -> NDArray[np.float32]:
@@ -51,22 +51,33 @@ def incidence_cosine(depth: NDArray[np.float32], camera: Camera) -> NDArray[np.f
     """Cosine of the angle between viewing ray and surface normal, per pixel [H, W]; 0 without depth.
 
     Inverse depth is linear in the pixel on a plane, `1/z = g . (u, v, 1)`, whose normal is then `K^T g`; the gradient
-    is taken of slightly smoothed inverse depth. Small beside depth steps, too.
+    is taken of median-filtered inverse depth.
     """
     has_depth = depth > 0
-    inverse = np.where(has_depth, 1 / np.where(has_depth, depth, 1), 0).astype(np.float32)
-
-    def blur(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        return cv2.GaussianBlur(image, (0, 0), _NORMAL_SIGMA_PX, borderType=cv2.BORDER_REPLICATE)
-
-    smooth = blur(inverse) / np.maximum(blur(has_depth.astype(np.float32)), 1e-6)
-    gradient_v, gradient_u = np.gradient(smooth)
+    inverse = cv2.medianBlur(np.where(has_depth, 1 / np.where(has_depth, depth, 1), 0).astype(np.float32), 5)
+    inverse = np.where(has_depth & (inverse > 0), inverse, np.nan)
+    gradient_u, gradient_v = _smaller_gradient(inverse, axis=1), _smaller_gradient(inverse, axis=0)
     v, u = np.mgrid[: depth.shape[0], : depth.shape[1]] + 0.5
-    constant = smooth - gradient_u * u - gradient_v * v
+    constant = inverse - gradient_u * u - gradient_v * v
     normal = np.stack([gradient_u, gradient_v, constant], axis=-1) @ camera.K  # rows: (K^T g)^T
     rays = np.stack([u, v, np.ones_like(u)], axis=-1) @ np.linalg.inv(camera.K).T
     lengths = np.linalg.norm(normal, axis=-1) * np.linalg.norm(rays, axis=-1)
-    return np.where(has_depth, smooth / np.maximum(lengths, 1e-12), 0).clip(0, 1).astype(np.float32)
+    return np.nan_to_num(inverse / np.maximum(lengths, 1e-12)).clip(0, 1).astype(np.float32)
+
+
+def _smaller_gradient(values: NDArray[np.floating], axis: int) -> NDArray[np.floating]:
+    """The smaller of the differences to both sides, per pixel; one-sided beside NaN and at the border, NaN if alone.
+
+    Unlike the central difference it does not reach across a depth step: pixels beside a silhouette keep their normal.
+    """
+    step = _GRADIENT_STEP_PX
+    padding = [(step, step) if k == axis else (0, 0) for k in range(2)]
+    padded = np.pad(values, padding, constant_values=np.nan)
+    n = values.shape[axis]
+    before, after = (np.take(padded, np.arange(n) + shift, axis=axis) for shift in (0, 2 * step))
+    backward, forward = values - before, after - values
+    use_forward = np.isnan(backward) | (np.abs(forward) < np.abs(backward))
+    return np.where(use_forward, forward, backward) / step
 
 
 def usable_depth(view: View, depth: NDArray[np.float32], *, far: float) -> NDArray[np.float32]:

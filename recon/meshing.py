@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
-from recon.fusion import BYTES_PER_BLOCK, FusionView, fuse, surface, surface_blocks
+from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface, surface_blocks
 from recon.mesh_depth import rendered_depths, usable_depth, verified_depth, weigh
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
@@ -21,6 +21,9 @@ from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
 
 log = logging.getLogger(__name__)
+
+# What photos are taken of is nearer than the room around it: a quarter of the pixels shows it.
+_FOREGROUND_QUANTILE = 0.25
 
 DepthSource = Literal["both", "stereo", "gaussians"]
 
@@ -34,9 +37,9 @@ class MeshConfig:
     """How a mesh is made."""
 
     depth: DepthSource = _option("both", "depth to fuse: verified stereo, rendered Gaussians, or stereo completed by them")
-    voxel_px: float = _option(1.5, "side of a voxel, as seen at the median depth", "px", 0.25, 20)
+    voxel_px: float = _option(1.5, "side of a voxel, as seen in the foreground", "px", 0.25, 20)
     truncation_voxels: float = _option(4.0, "reach of the distance field around a surface", "voxels", 1.5, 16)
-    memory_mb: int = _option(500, "voxels grow until the distance field fits into this", "MB", 16, 64_000)
+    memory_mb: int = _option(250, "voxels grow until the distance field fits into this", "MB", 16, 64_000)
     far_factor: float = _option(4.0, "depth beyond this many median depths is left out", "", 1, 1000)
     min_alpha: float = _option(0.5, "least opacity of a rendered pixel with a surface", "", 0.05, 0.99)
     min_agreeing: int = _option(1, "other views that must confirm a stereo depth", "", 0, 20)
@@ -148,51 +151,32 @@ def mesh_from_depths(
     truncation = volume.truncation
     del volume
     progress(1, 4, "Removing what no view sees")
-    faces = faces[_seen_from_front(vertices, faces, views, truncation)]
+    # What is left out is the far side of the band behind a surface, which free space seen beside it can uncover.
+    faces = faces[faces_seen(vertices, faces, views, truncation)]
     progress(2, 4, "Removing loose pieces")
     faces = faces[_in_large_component(faces, len(vertices), config.min_component_share)]
     if len(faces) == 0:
         raise no_surface
     progress(3, 4, "Simplifying the mesh")
-    mesh = simplify(_compact(vertices, faces, rgb), config.max_faces)
+    mesh = drop_degenerate(simplify(_used_part(vertices, faces, rgb), config.max_faces))
     progress(4, 4, "Simplifying the mesh")
     log.info("mesh: voxel %.4g, %d faces before and %d after simplification", voxel_size, len(faces), len(mesh.faces))
     return mesh
 
 
 def choose_voxel_size(views: Sequence[FusionView], config: MeshConfig) -> float:
-    """Side of a voxel in world units: `voxel_px` at the median depth, larger if `memory_mb` would not do."""
+    """Side of a voxel in world units: `voxel_px` in the foreground, larger if `memory_mb` would not do."""
     footprints = [
         view.depth[(view.depth > 0) & (view.weight > 0)] / np.sqrt(view.camera.K[0, 0] * view.camera.K[1, 1])
         for view in views
     ]
-    voxel_size = config.voxel_px * float(np.median(np.concatenate(footprints)))
+    voxel_size = config.voxel_px * float(np.quantile(np.concatenate(footprints), _FOREGROUND_QUANTILE))
     budget = config.memory_mb * 1e6 / BYTES_PER_BLOCK
     while (count := len(surface_blocks(views, voxel_size, config.truncation_voxels * voxel_size))) > budget:
         # The number of blocks near surfaces falls with the square of their side; the margin keeps the loop short.
         voxel_size *= 1.02 * np.sqrt(count / budget)
         log.info("%d blocks exceed the memory budget; voxels of %.4g instead", count, voxel_size)
     return float(voxel_size)
-
-
-def _seen_from_front(
-    vertices: NDArray[np.float32], faces: NDArray[np.int32], views: Sequence[FusionView], tolerance: float
-) -> NDArray[np.bool_]:
-    """Faces [F] whose front some view saw at its measured depth: not the far side of the band behind a surface."""
-    corners = vertices[faces]  # [F, 3, 3]
-    centers = corners.mean(axis=1)
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    seen = np.zeros(len(faces), bool)
-    for view in views:
-        rest = np.flatnonzero(~seen)
-        faces_camera = np.einsum("ij,ij->i", normals[rest], view.camera.center - centers[rest]) > 0
-        rest = rest[faces_camera]
-        pixels, z = view.camera.project(centers[rest])
-        inside = (z > 0) & ((pixels >= 0) & (pixels < [view.camera.width, view.camera.height])).all(axis=1)
-        rest, z, (x, y) = rest[inside], z[inside], pixels[inside].astype(int).T
-        is_measured = (view.depth[y, x] > 0) & (view.weight[y, x] > 0)
-        seen[rest] = is_measured & (np.abs(view.depth[y, x] - z) < tolerance)
-    return seen
 
 
 def _in_large_component(faces: NDArray[np.int32], num_vertices: int, min_share: float) -> NDArray[np.bool_]:
@@ -206,15 +190,20 @@ def _in_large_component(faces: NDArray[np.int32], num_vertices: int, min_share: 
     return count[label] >= min_share * count.max()
 
 
-def _compact(vertices: NDArray[np.float32], faces: NDArray[np.int32], rgb: NDArray[np.uint8]) -> Mesh:
-    """A mesh without degenerate faces and without vertices that no face uses."""
-    corners = vertices[faces].astype(np.float64)
+def _used_part(vertices: NDArray[np.float32], faces: NDArray[np.int32], rgb: NDArray[np.uint8]) -> Mesh:
+    """A mesh of the vertices that faces use."""
+    is_used = np.zeros(len(vertices), bool)
+    is_used[faces] = True
+    renumbered = np.cumsum(is_used, dtype=np.int32) - 1
+    return Mesh(vertices[is_used], renumbered[faces], rgb[is_used])
+
+
+def drop_degenerate(mesh: Mesh) -> Mesh:
+    """The mesh without faces too thin for a normal: a height below 1e-4 of the longest side is lost in float32."""
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
     doubled_area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    longest = np.max([np.linalg.norm(corners[:, i] - corners[:, i - 1], axis=1) for i in range(3)], axis=0)
-    # A height below 1e-4 of the longest side is lost in float32 positions: no normal can be computed from it.
-    faces = faces[doubled_area > 1e-4 * longest**2]
-    used, renumbered = np.unique(faces, return_inverse=True)
-    return Mesh(vertices[used], renumbered.reshape(-1, 3).astype(np.int32), rgb[used])
+    longest_squared = np.max([((corners[:, i] - corners[:, i - 1]) ** 2).sum(axis=1) for i in range(3)], axis=0)
+    return _used_part(mesh.vertices, mesh.faces[doubled_area > 1e-4 * longest_squared], mesh.vertex_rgb)
 
 
 def simplify(mesh: Mesh, max_faces: int) -> Mesh:
@@ -226,4 +215,4 @@ def simplify(mesh: Mesh, max_faces: int) -> Mesh:
         return mesh
     vertices, faces = fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=max_faces)
     nearest = cKDTree(mesh.vertices).query(vertices, workers=-1)[1]
-    return _compact(vertices.astype(np.float32), faces.astype(np.int32), mesh.vertex_rgb[nearest])
+    return Mesh(vertices.astype(np.float32), faces.astype(np.int32), mesh.vertex_rgb[nearest])

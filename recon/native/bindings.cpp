@@ -121,6 +121,19 @@ void compare_depths(Depth depth_a, Matrix3 K_a, Matrix4 a_from_world, Depth dept
     chosen.kernels->compare_depths(a, b, tolerance, agreeing.data(), conflicting.data(), threads);
 }
 
+void faces_seen(Depth depth, Depth weight, Matrix3 K, Matrix4 cam_from_world, Fixed<const float, -1, 3> vertices,
+                Fixed<const std::int32_t, -1, 3> faces, double tolerance, Fixed<std::uint8_t, -1> seen, int threads) {
+    const DepthView view = depth_view(depth, K, cam_from_world);
+    require(weight.shape(0) == depth.shape(0) && weight.shape(1) == depth.shape(1), "weight and depth differ in size");
+    require(seen.shape(0) == faces.shape(0), "seen and faces differ in length");
+    const std::int32_t num_vertices = std::int32_t(vertices.shape(0));
+    for (std::size_t i = 0; i < faces.shape(0) * 3; ++i)
+        require(faces.data()[i] >= 0 && faces.data()[i] < num_vertices, "a face names a vertex that does not exist");
+    nb::gil_scoped_release release;
+    chosen.kernels->faces_seen(view, weight.data(), vertices.data(), faces.data(), std::int64_t(faces.shape(0)), tolerance,
+                               seen.data(), threads);
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -133,4 +146,6 @@ NB_MODULE(_native, m) {
           "min_weight"_a, "threads"_a);
     m.def("compare_depths", &compare_depths, "depth_a"_a, "K_a"_a, "a_from_world"_a, "depth_b"_a, "K_b"_a, "b_from_world"_a,
           "tolerance"_a, "agreeing"_a, "conflicting"_a, "threads"_a);
+    m.def("faces_seen", &faces_seen, "depth"_a, "weight"_a, "K"_a, "cam_from_world"_a, "vertices"_a, "faces"_a, "tolerance"_a,
+          "seen"_a, "threads"_a);
 }

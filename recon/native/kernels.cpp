@@ -286,21 +286,54 @@ void compare_depths(const DepthView& a, const DepthView& b, double tolerance, st
             if (!(q[2] > 0)) continue;
             const double u = b.fx * q[0] / q[2] + b.cx, v = b.fy * q[1] / q[2] + b.cy;
             if (!(u >= 0 && v >= 0 && u < b.width && v < b.height)) continue;
-            const float nearest = b.depth[std::int64_t(v) * b.width + std::int64_t(u)];
-            if (!(nearest > 0)) continue;
-            const float largest_step = float(4 * tolerance) * nearest;
-            const float z = sample_depth(b.depth, nearest, Bilinear(float(u), float(v), b.width, b.height), largest_step);
-            if (std::abs(q[2] - z) <= tolerance * z)
-                agreeing[pixel] += agreeing[pixel] < 255;
-            else if (q[2] < z)
+            // The four pixels around span what b may show there: slanted surfaces and silhouettes change within a pixel.
+            float low = 0, high = 0;
+            for (const int corner : Bilinear(float(u), float(v), b.width, b.height).corner) {
+                const float z = b.depth[corner];
+                if (!(z > 0)) continue;
+                low = low > 0 ? std::min(low, z) : z, high = std::max(high, z);
+            }
+            if (!(low > 0)) continue;
+            if (q[2] < low * (1 - tolerance))
                 conflicting[pixel] += conflicting[pixel] < 255;
+            else if (q[2] <= high * (1 + tolerance))
+                agreeing[pixel] += agreeing[pixel] < 255;
         }
+    }
+}
+
+void faces_seen(const DepthView& view, const float* weight, const float* vertices, const std::int32_t* faces,
+                std::int64_t num_faces, double tolerance, std::uint8_t* seen, int threads) {
+    const double* R = view.rotation;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (std::int64_t f = 0; f < num_faces; ++f) {
+        if (seen[f]) continue;
+        double corner[3][3], center[3] = {0, 0, 0};  // camera frame
+        for (int c = 0; c < 3; ++c) {
+            const float* p = vertices + 3 * std::int64_t(faces[3 * f + c]);
+            for (int row = 0; row < 3; ++row) {
+                corner[c][row] = R[3 * row] * p[0] + R[3 * row + 1] * p[1] + R[3 * row + 2] * p[2] + view.translation[row];
+                center[row] += corner[c][row] / 3;
+            }
+        }
+        if (!(center[2] > 0)) continue;
+        double toward = 0;  // normal . (camera - center), the sign of which tells front from back
+        for (int k = 0; k < 3; ++k) {
+            const int m = (k + 1) % 3, n = (k + 2) % 3;
+            const double normal = (corner[1][m] - corner[0][m]) * (corner[2][n] - corner[0][n]) -
+                                  (corner[1][n] - corner[0][n]) * (corner[2][m] - corner[0][m]);
+            toward -= normal * center[k];
+        }
+        const double u = view.fx * center[0] / center[2] + view.cx, v = view.fy * center[1] / center[2] + view.cy;
+        if (!(toward > 0 && u >= 0 && v >= 0 && u < view.width && v < view.height)) continue;
+        const std::int64_t pixel = std::int64_t(v) * view.width + std::int64_t(u);
+        seen[f] = view.depth[pixel] > 0 && weight[pixel] > 0 && std::abs(view.depth[pixel] - center[2]) < tolerance;
     }
 }
 
 }  // namespace
 
 extern const handful::Kernels kernels;
-const handful::Kernels kernels = {touched_blocks, integrate, surface_nets, compare_depths};
+const handful::Kernels kernels = {touched_blocks, integrate, surface_nets, compare_depths, faces_seen};
 
 }  // namespace HANDFUL_ISA

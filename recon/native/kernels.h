@@ -42,6 +42,10 @@ struct Kernels {
     // For each pixel of a: adds 1 to `agreeing` where b shows the same surface, to `conflicting` where b looks through it.
     void (*compare_depths)(const DepthView& a, const DepthView& b, double tolerance, std::uint8_t* agreeing,
                            std::uint8_t* conflicting, int threads);
+
+    // Sets seen[f] for the faces that show the view their front, within `tolerance` (z) of its measured depth.
+    void (*faces_seen)(const DepthView&, const float* weight, const float* vertices, const std::int32_t* faces,
+                       std::int64_t num_faces, double tolerance, std::uint8_t* seen, int threads);
 };
 
 }  // namespace handful
