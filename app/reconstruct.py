@@ -1,0 +1,178 @@
+"""`handful reconstruct`: photos to a project folder."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, get_args
+
+from app.arguments import ArgumentParser, existing_path, number, one_of
+from app.config_flags import add_config_flags, apply_config_flags
+from app.progress_display import Display, ProgressStyle, create_display
+from recon.errors import ReconError
+from recon.progress import STAGES, Cancelled, PipelineEvent
+
+if TYPE_CHECKING:
+    from recon.config import ReconConfig
+    from recon.report import Report
+
+EXAMPLES = (
+    "handful reconstruct photos/ -o out/room",
+    "handful reconstruct a.jpg b.jpg c.jpg -o out/mug --preset draft",
+    "handful reconstruct photos/ -o out/room --holdout IMG_3.jpg IMG_7.jpg      measure on photos kept back",
+    "handful reconstruct photos/ -o out/room --until cameras                    only find the cameras",
+    "handful reconstruct photos/ -o out/room --fit.num-iterations 500           see --help-all",
+)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse what follows `handful reconstruct`."""
+    from recon.config import PRESETS  # loads torch
+
+    parser = ArgumentParser(
+        "handful reconstruct",
+        description="Turn 3 to 20 photos of one thing or place into cameras, splats and a mesh. A second run into the\n"
+        "same folder resumes: stages whose photos and settings did not change are not run again.",
+        examples=EXAMPLES,
+    )
+    presets = tuple(PRESETS)
+    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTOS", help="photos, and folders of photos")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="project folder to make")
+    parser.add_argument(
+        "--preset", type=one_of(*presets), default="standard", metavar="|".join(presets), help="default standard"
+    )
+    parser.add_argument(
+        "--holdout", nargs="+", default=[], metavar="NAME", help="photos to measure on: posed, never trained on"
+    )
+    parser.add_argument(
+        "--cameras",
+        type=existing_path,
+        metavar="FILE",
+        help="known cameras: cameras.json, COLMAP folder, transforms.json",
+    )
+    parser.add_argument("--matcher", type=one_of("xfeat", "sift"), metavar="xfeat|sift", help="default xfeat")
+    parser.add_argument(
+        "--device",
+        type=one_of("auto", "cpu", "cuda"),
+        metavar="auto|cpu|cuda",
+        help="where splats are fitted; default auto",
+    )
+    parser.add_argument("--seed", type=number(int, 0, 2**31 - 1), metavar="N", help="of all random choices; default 0")
+    parser.add_argument(
+        "--until", type=one_of(*STAGES), default="mesh", metavar="STAGE", help=f"last of {', '.join(STAGES)}"
+    )
+    styles = get_args(ProgressStyle)
+    parser.add_argument(
+        "--progress", type=one_of(*styles), default="auto", metavar="|".join(styles), help="jsonl: a JSON object a line"
+    )
+    parser.add_argument("--help-all", action="help", help="show this help with all advanced options")
+    show = "--help-all" in arguments
+    add_config_flags(
+        parser, PRESETS["standard"], show=show, without=frozenset({"--seed", "--device", "--matching.matcher"})
+    )
+    parsed = parser.parse_args(arguments)
+    parsed.config = _config(parser, parsed)
+    return parsed
+
+
+def _config(parser: ArgumentParser, parsed: argparse.Namespace) -> "ReconConfig":
+    from recon.config import PRESETS
+
+    try:
+        config = apply_config_flags(PRESETS[parsed.preset], parsed)
+        if parsed.matcher is not None:
+            config = replace(config, matching=replace(config.matching, matcher=parsed.matcher))
+        if parsed.device is not None:
+            config = replace(config, device=parsed.device)
+        if parsed.seed is not None:
+            config = replace(config, seed=parsed.seed)
+    except ValueError as error:
+        parser.error(str(error))
+    return config
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run the pipeline; returns the exit code."""
+    exit_code, outputs = 1, {}
+    with create_display(parsed.progress) as display:
+        try:
+            report = _reconstruct(parsed, display)
+            exit_code, outputs = report.exit_code, report.outputs
+        except ReconError as error:
+            exit_code = 2
+            display.error(error.message, error.hint)
+        except (Cancelled, KeyboardInterrupt):
+            exit_code = 130
+            display.error("Cancelled.", "Run the same command again: finished stages are kept.")
+        finally:
+            display.done(exit_code, outputs)
+    if exit_code in (0, 3) and parsed.progress in ("auto", "bar"):
+        _print_outcome(report, parsed.output)
+    return exit_code
+
+
+def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
+    from recon.pipeline import reconstruct
+
+    with _cancel_on_signals() as is_cancelled:
+
+        def progress(event: PipelineEvent) -> None:
+            if is_cancelled():
+                raise Cancelled
+            display.progress(event)
+
+        report = reconstruct(
+            parsed.photos,
+            parsed.output,
+            parsed.config,
+            preset=parsed.preset,
+            holdout=parsed.holdout,
+            cameras=parsed.cameras,
+            until=parsed.until,
+            progress=progress,
+        )
+    for warning in report.warnings:
+        display.warning(warning)
+    for photo in report.photos:
+        if photo.placed is False:
+            display.warning(f"{photo.name} was left out: {photo.reason}")
+    return report
+
+
+@contextmanager
+def _cancel_on_signals() -> Iterator[Any]:
+    """Ctrl-C and a polite kill stop the run at its next progress call; a second one stops it at once.
+
+    Yields:
+        A function that says whether to stop.
+    """
+    cancelled = False
+
+    def cancel(signum: int, frame: FrameType | None) -> None:
+        nonlocal cancelled
+        if cancelled:
+            raise KeyboardInterrupt
+        cancelled = True
+        print("Stopping; once more stops at once.", file=sys.stderr)
+
+    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: cancelled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_outcome(report: "Report", folder: Path) -> None:
+    known = [photo for photo in report.photos if photo.placed is not None]
+    if known:
+        print(f"{sum(photo.placed is True for photo in known)} of {len(known)} photos placed.")
+    if report.heldout is not None and report.heldout.psnr is not None:
+        print(f"Held-out photos: PSNR {report.heldout.psnr:.2f} dB, SSIM {report.heldout.ssim:.3f}.")
+    for what, path in report.outputs.items():
+        print(f"  {what:10} {folder / path}")
+    print(f"  {'report':10} {folder / 'report.html'}")
