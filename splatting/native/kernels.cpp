@@ -1,0 +1,40 @@
+// All kernels of this package for one instruction set, HANDFUL_ISA. Everything but the table at the end has internal
+// linkage: see kernels.h.
+#include "kernels.h"
+
+#pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a function that is not inlined
+
+namespace handful::HANDFUL_ISA {
+namespace {
+
+#include "lanes.h"
+#include "harmonics.h"
+#include "project.h"
+#include "tile_lists.h"
+#include "tiles.h"
+#include "tiles_backward.h"
+#include "project_backward.h"
+#include "loss.h"
+
+void forward(Frame& frame, const Splats& splats, const View& view, const float* background, const Pictures& out,
+             int threads) {
+  frame.tiles_x = (view.width + TILE - 1) / TILE;
+  frame.tiles_y = (view.height + TILE - 1) / TILE;
+  project(frame, splats, view, threads);
+  sort_by_depth(frame, splats.count, threads);
+  build_tile_lists(frame, view, threads);
+  draw_tiles(frame, view, background, out, threads);
+}
+
+void backward(Frame& frame, const Splats& splats, const View& view, const PictureValues& rendered,
+              const PictureValues& gradients, const SplatGradients& out, int threads) {
+  differentiate_tiles(frame, view, rendered, gradients, out.background, threads);
+  differentiate_gaussians(frame, splats, view, out, threads);
+}
+
+}  // namespace
+
+extern const Kernels kernels;
+const Kernels kernels = {forward, backward, photometric_loss};
+
+}  // namespace handful::HANDFUL_ISA

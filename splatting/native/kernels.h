@@ -1,0 +1,97 @@
+// What the native kernels take and return, the same for every instruction set.
+//
+// Nothing in here may be a template or an inline function of external linkage: the kernels are compiled once per
+// instruction set, and the linker would keep one copy of such a function, possibly the one this processor cannot run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace handful {
+
+// Scratch memory that only grows. Its contents are lost when it grows. Aligned to 64 bytes.
+struct Memory {
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory();
+  void reserve(size_t bytes);  // in bindings.cpp: compiled once
+
+  template <class T>
+  [[gnu::always_inline]] T* of(size_t count) {
+    if (count * sizeof(T) > bytes_) reserve(count * sizeof(T));
+    return static_cast<T*>(data_);
+  }
+  template <class T>
+  [[gnu::always_inline]] const T* as() const {
+    return static_cast<const T*>(data_);
+  }
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// A pinhole camera: x_cam = R x_world + t; pixel = (fx x/z + cx, fy y/z + cy); first pixel's centre (0.5, 0.5).
+struct View {
+  float R[3][3], t[3], center[3];
+  float fx, fy, cx, cy, near;
+  int width, height;
+};
+
+// The Gaussians, row-major: means [N,3], quats wxyz [N,4], scales [N,3], opacities [N], sh [N,sh_stored,3].
+struct Splats {
+  const float *means, *quats, *scales, *opacities, *sh;
+  int count, sh_stored, sh_used;
+};
+
+// The same shapes, overwritten with the gradients of the loss.
+struct SplatGradients {
+  float *means, *quats, *scales, *opacities, *sh, *background;
+};
+
+// Pictures, row-major: rgb [H,W,3], the others [H,W].
+struct Pictures {
+  float *rgb, *alpha, *depth, *median_depth;
+};
+struct PictureValues {
+  const float *rgb, *alpha, *depth;  // as gradients, depth may be null: the loss does not look at it
+};
+
+// One Gaussian in the picture. With dy = y_px - y and u = x_px - x - slope * dy, its opacity at a pixel is
+// 2^(log2_opacity - bend_y dy^2 - bend_x u^2): the completed square keeps its digits for long, thin ellipses.
+struct alignas(64) Footprint {
+  float x, y, log2_opacity, slope, bend_x, bend_y;
+  float half_width, half_height, dy_at_right;  // extent of the visible ellipse; dy at its rightmost point
+  float feature[4];                            // red, green, blue, depth
+  uint32_t first_slot, num_slots;              // its gradient slots, one for every tile it touches; 0: not drawn
+};
+
+// One Gaussian in one tile.
+struct TileEntry {
+  uint32_t splat, slot;
+};
+
+// Gradient of one Gaussian from one tile, summed over pixels. g = dL / d ln(opacity at the pixel).
+struct alignas(64) Slot {
+  float g, gu, gy, guu, guy, gyy;  // sums of g, g u, g dy, g u^2, g u dy, g dy^2
+  float feature[4];
+};
+
+// All that one forward pass leaves for its backward pass.
+struct Frame {
+  Memory footprints, order, keys, scratch, tile_starts, tile_used, entries, slots, tile_background;
+  int tiles_x = 0, tiles_y = 0, num_drawn = 0;
+  uint32_t num_entries = 0;
+};
+
+// The entry points for one instruction set.
+struct Kernels {
+  void (*forward)(Frame&, const Splats&, const View&, const float* background, const Pictures&, int threads);
+  void (*backward)(Frame&, const Splats&, const View&, const PictureValues& rendered,
+                   const PictureValues& gradients, const SplatGradients&, int threads);
+  double (*photometric_loss)(const float* rgb, const float* target, const uint8_t* valid, int height, int width,
+                             float ssim_weight, float* gradient, int threads);
+};
+
+}  // namespace handful

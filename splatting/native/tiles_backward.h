@@ -1,0 +1,113 @@
+// Gradients inside one tile. Walks front to back once more: with `remaining`, the gradient of all that is blended behind
+// a pixel's present place, neither the order of blending nor the last Gaussian of a pixel has to be kept.
+//
+// For the i-th Gaussian of a pixel, with transmittance T before it, T' after it, value v = grad . feature + grad_alpha
+// and rest = sum of weight x value behind it:   dL/dalpha = T v - rest / (1 - alpha) = T v - rest T / T'.
+
+template <bool WITH_DEPTH>
+INLINE void differentiate_in_tile(const Footprint& f, const Chords& c, TilePixels& p, Slot& slot) {
+  constexpr int CHANNELS = WITH_DEPTH ? 4 : 3;
+  Floats g_sum{}, gu{}, gy{}, guu{}, guy{}, gyy{}, feature[4]{};
+  for (int row = c.first_row; row <= c.last_row; row++) {
+    int at = row - c.first_row;
+    Floats row_g{}, row_gu{};
+    for (uint32_t blocks = blocks_of(c, at, p.live[row]); blocks; blocks &= blocks - 1) {
+      int first_x = __builtin_ctz(blocks) * LANES, offset = row * TILE + first_x;
+      Blend b = blend(p, offset, first_x, c.center[at], c.peak[at], f.bend_x);
+      Floats value = load(p.gradient_alpha + offset);
+      for (int k = 0; k < CHANNELS; k++) {
+        Floats gradient = load(p.feature[k] + offset);
+        value += gradient * f.feature[k];
+        feature[k] += b.weight * gradient;
+      }
+      Floats rest = load(p.remaining + offset) - b.weight * value;
+      store(p.remaining + offset, rest);
+      Floats by_alpha = b.before * value - rest * b.before / b.after;
+      Floats g = b.is_blended & (b.unclamped < MAX_ALPHA) ? by_alpha * b.alpha : all(0.f);
+      row_g += g;
+      row_gu += g * b.u;
+      guu += g * b.u * b.u;
+    }
+    float dy = c.dy[at];
+    g_sum += row_g, gy += row_g * dy, gyy += row_g * (dy * dy);
+    gu += row_gu, guy += row_gu * dy;
+  }
+  slot = {sum(g_sum), sum(gu), sum(gy), sum(guu), sum(guy), sum(gyy),
+          {sum(feature[0]), sum(feature[1]), sum(feature[2]), sum(feature[3])}};
+}
+
+// Loads the gradients of a tile's pixels.
+static void read_gradients(TilePixels& p, const Tile& tile, const View& view, const PictureValues& rendered,
+                           const PictureValues& gradients) {
+  __builtin_memset(p.feature, 0, sizeof(p.feature));
+  __builtin_memset(p.gradient_alpha, 0, sizeof(p.gradient_alpha));
+  __builtin_memset(p.remaining, 0, sizeof(p.remaining));
+  for (int row = 0; row < tile.height; row++)
+    for (int x = 0; x < tile.width; x++) {
+      size_t pixel = static_cast<size_t>(tile.y + row) * view.width + tile.x + x;
+      int at = row * TILE + x;
+      float remaining = gradients.alpha[pixel] * rendered.alpha[pixel];
+      p.gradient_alpha[at] = gradients.alpha[pixel];
+      for (int k = 0; k < 3; k++) {
+        float gradient = gradients.rgb[3 * pixel + k];
+        p.feature[k][at] = gradient;
+        remaining += gradient * rendered.rgb[3 * pixel + k];
+      }
+      if (gradients.depth) {
+        p.feature[3][at] = gradients.depth[pixel];
+        remaining += gradients.depth[pixel] * rendered.depth[pixel];
+      }
+      p.remaining[at] = remaining;
+    }
+}
+
+template <bool WITH_DEPTH>
+static void backward_tile(const Frame& frame, const Tile& tile, uint32_t used, TilePixels& p, Slot* slots) {
+  start_transmittance(p, tile);
+  refresh_live(p);
+  const TileEntry* entries = frame.entries.as<TileEntry>();
+  const Footprint* footprints = frame.footprints.as<Footprint>();
+  Chords chords;
+  for (uint32_t e = tile.begin; e < tile.begin + used; e++) {
+    if ((e - tile.begin) % REFRESH == REFRESH - 1) refresh_live(p);
+    if (e + 6 < tile.end) __builtin_prefetch(&footprints[entries[e + 6].splat]);
+    const Footprint& f = footprints[entries[e].splat];
+    find_chords(f, tile, chords);
+    differentiate_in_tile<WITH_DEPTH>(f, chords, p, slots[entries[e].slot]);
+  }
+  for (uint32_t e = tile.begin + used; e < tile.end; e++) slots[entries[e].slot] = Slot{};
+}
+
+// Sum of grad_rgb x final transmittance. Not from 1 - alpha, which has lost the digits of a small transmittance.
+static void background_gradient_of(const TilePixels& p, float out[3]) {
+  for (int k = 0; k < 3; k++) {
+    out[k] = 0.f;
+    for (int at = 0; at < TILE * TILE; at++) out[k] += p.feature[k][at] * __builtin_fabsf(p.transmittance[at]);
+  }
+}
+
+// Fills frame.slots, one per Gaussian and tile: no two threads write the same, and their sums are taken later in a
+// fixed order, so that the result does not depend on the number of threads.
+static void differentiate_tiles(Frame& frame, const View& view, const PictureValues& rendered,
+                                const PictureValues& gradients, float background_gradient[3], int threads) {
+  int num_tiles = frame.tiles_x * frame.tiles_y;
+  Slot* slots = frame.slots.of<Slot>(frame.num_entries);
+  float* backgrounds = frame.tile_background.of<float>(3 * static_cast<size_t>(num_tiles));
+  const uint32_t* used = frame.tile_used.as<uint32_t>();
+#pragma omp parallel num_threads(threads)
+  {
+    TilePixels pixels;
+#pragma omp for schedule(dynamic)
+    for (int t = 0; t < num_tiles; t++) {
+      Tile tile = tile_at(frame, view, t);
+      read_gradients(pixels, tile, view, rendered, gradients);
+      if (gradients.depth) backward_tile<true>(frame, tile, used[t], pixels, slots);
+      else backward_tile<false>(frame, tile, used[t], pixels, slots);
+      background_gradient_of(pixels, backgrounds + 3 * t);
+    }
+  }
+  double total[3] = {0, 0, 0};
+  for (int t = 0; t < num_tiles; t++)
+    for (int k = 0; k < 3; k++) total[k] += backgrounds[3 * t + k];
+  for (int k = 0; k < 3; k++) background_gradient[k] = static_cast<float>(total[k]);
+}

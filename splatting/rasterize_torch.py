@@ -1,0 +1,107 @@
+"""The rasterizer in plain torch: slow, dense, any float dtype. The oracle of the others."""
+
+import torch
+from torch import Tensor
+
+from splatting.camera import Camera
+from splatting.gaussians import Splats
+from splatting.rasterizer import Render
+from splatting.rasterizer_inputs import check_inputs, drawable
+from splatting.spherical_harmonics import evaluate_colours, num_bases
+
+BLUR_PX2 = 0.3
+MIN_ALPHA, MAX_ALPHA, MIN_TRANSMITTANCE = 1 / 255, 0.999, 1e-4
+VIEW_MARGIN = 0.3  # the Jacobian is taken at most this far (x the half view) outside the view
+
+
+def rasterize(
+    splats: Splats,
+    camera: Camera,
+    *,
+    background: Tensor | None = None,
+    sh_degree: int | None = None,
+    near: float = 0.01,
+) -> Render:
+    """Render one view by autograd, with the rules of `splatting.rasterizer.Rasterizer`.
+
+    Time and memory are H x W x N: for some thousand Gaussians on a small image. In the dtype of `splats`.
+
+    Raises:
+        ValueError: shapes, dtypes or devices do not fit together.
+    """
+    degree = check_inputs(splats, camera, background, sh_degree, near)
+    background = splats.means.new_zeros(3) if background is None else background
+    in_camera, keep = _front_to_back(splats, camera, near, drawable(splats, num_bases(degree)))
+    center = torch.as_tensor(camera.center).to(splats.means)
+    colours = evaluate_colours(splats.sh[keep], splats.means[keep] - center, degree)
+    means2d, covariances2d = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, camera)
+    alphas = _opacities_at_pixels(means2d, covariances2d, splats.opacities[keep], camera)  # [P, N]
+    return _blend(alphas, colours, in_camera[:, 2], background, camera)
+
+
+def rotation_matrices(quats_wxyz: Tensor) -> Tensor:
+    """Rotation matrices [N, 3, 3] of quaternions [N, 4] of any length but zero."""
+    w, x, y, z = (quats_wxyz / quats_wxyz.norm(dim=-1, keepdim=True)).unbind(-1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
+def _front_to_back(splats: Splats, camera: Camera, near: float, is_drawable: Tensor) -> tuple[Tensor, Tensor]:
+    """Centres in the camera frame [M, 3] and indices [M] of what is drawn, by depth, equal depths by index."""
+    pose = torch.as_tensor(camera.cam_from_world).to(splats.means)
+    in_camera = splats.means @ pose[:3, :3].T + pose[:3, 3]
+    keep = torch.nonzero(is_drawable & (in_camera[:, 2] >= near)).squeeze(1)
+    keep = keep[torch.sort(in_camera[keep, 2].detach(), stable=True).indices]
+    return in_camera[keep], keep
+
+
+def _project(quats: Tensor, scales: Tensor, in_camera: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Centres [N, 2] and covariances [N, 2, 2] in the picture, px; EWA splatting."""
+    fx, fy, cx, cy = (float(camera.K[r, c]) for r, c in [(0, 0), (1, 1), (0, 2), (1, 2)])
+    z = in_camera[:, 2]
+    tx, ty = in_camera[:, 0] / z, in_camera[:, 1] / z
+    margin_x, margin_y = VIEW_MARGIN * 0.5 * camera.width / fx, VIEW_MARGIN * 0.5 * camera.height / fy
+    tx_kept = tx.clamp(-cx / fx - margin_x, (camera.width - cx) / fx + margin_x)
+    ty_kept = ty.clamp(-cy / fy - margin_y, (camera.height - cy) / fy + margin_y)
+    zero = torch.zeros_like(z)
+    rows = [torch.stack([fx / z, zero, -fx * tx_kept / z], -1), torch.stack([zero, fy / z, -fy * ty_kept / z], -1)]
+    cam_from_world = torch.as_tensor(camera.R).to(in_camera)
+    axes = torch.stack(rows, 1) @ cam_from_world @ rotation_matrices(quats) * scales[:, None, :]  # [N, 2, 3]
+    blur = BLUR_PX2 * torch.eye(2, dtype=z.dtype, device=z.device)
+    return torch.stack([fx * tx + cx, fy * ty + cy], -1), axes @ axes.transpose(1, 2) + blur
+
+
+def _opacities_at_pixels(means2d: Tensor, covariances2d: Tensor, opacities: Tensor, camera: Camera) -> Tensor:
+    """Opacity of every Gaussian at every pixel centre [H * W, N]; 0 where it is below 1/255."""
+    like = {"dtype": means2d.dtype, "device": means2d.device}
+    y, x = torch.meshgrid(
+        torch.arange(camera.height, **like) + 0.5, torch.arange(camera.width, **like) + 0.5, indexing="ij"
+    )
+    offsets = torch.stack([x, y], -1).reshape(-1, 1, 2) - means2d  # [P, N, 2]
+    a, b, c = covariances2d[:, 0, 0], covariances2d[:, 0, 1], covariances2d[:, 1, 1]
+    dx, dy = offsets.unbind(-1)
+    mahalanobis2 = (c * dx * dx - 2 * b * dx * dy + a * dy * dy) / (a * c - b * b)
+    alphas = (opacities * torch.exp(-0.5 * mahalanobis2)).clamp(max=MAX_ALPHA)
+    return torch.where(alphas >= MIN_ALPHA, alphas, torch.zeros_like(alphas))
+
+
+def _blend(alphas: Tensor, colours: Tensor, z: Tensor, background: Tensor, camera: Camera) -> Render:
+    """Blend front to back; a pixel ends before its transmittance falls to MIN_TRANSMITTANCE."""
+    with torch.no_grad():
+        is_blended = torch.cumprod(1 - alphas, 1) > MIN_TRANSMITTANCE
+    alphas = torch.where(is_blended, alphas, torch.zeros_like(alphas))
+    start = torch.ones_like(alphas[:, :1])
+    transmittances = torch.cat([start, torch.cumprod(1 - alphas, 1)], 1)  # [P, N + 1]
+    weights, final = alphas * transmittances[:, :-1], transmittances[:, -1]
+    crosses_half = (transmittances[:, :-1] > 0.5) & (transmittances[:, 1:] <= 0.5)  # at most one per pixel
+    size = (camera.height, camera.width)
+    return Render(
+        rgb=(weights @ colours + final[:, None] * background).reshape(*size, 3),
+        alpha=(1 - final).reshape(size),
+        depth=(weights @ z).reshape(size),
+        median_depth=(crosses_half.to(z) @ z.detach()).reshape(size),
+    )
