@@ -138,6 +138,8 @@ def _unique_names(files: Sequence[Path]) -> list[str]:
 
 def _read(path: Path, name: str) -> tuple[Photo, PhotoLook]:
     """Decode a photo in full and describe it."""
+    if not path.is_file():  # reading a named pipe would wait for ever
+        raise _UnusablePhotoError("is not a file")
     try:
         data = path.read_bytes()
     except OSError as error:
