@@ -13,7 +13,7 @@ from recon.completion import complete_depth
 from recon.errors import ReconError
 from recon.scene import DepthMap, PointCloud, View
 from splatting.gaussians import Gaussians
-from splatting.spherical_harmonics import SH_CONSTANT
+from splatting.spherical_harmonics import sh_from_rgb
 
 VERIFIED_OPACITY = 0.5
 GUESSED_OPACITY = 0.3
@@ -78,7 +78,7 @@ def initialise(
         log_scales=torch.from_numpy(np.log(scale).astype(np.float32))[:, None].repeat(1, 3),
         quats_wxyz=torch.tensor([[1.0, 0.0, 0.0, 0.0]]).repeat(len(xyz), 1),
         opacity_logits=torch.from_numpy(opacity.astype(np.float32)).logit(),
-        sh=torch.from_numpy(((rgb - 0.5) / SH_CONSTANT).astype(np.float32))[:, None],
+        sh=sh_from_rgb(torch.from_numpy(rgb.astype(np.float32)))[:, None],
     )
     return gaussians, is_verified
 

@@ -23,7 +23,7 @@ from recon.summary import Results
 from recon.version import program_version
 from splatting.gaussians import Gaussians
 from splatting.ply import write_ply
-from splatting.spherical_harmonics import SH_CONSTANT
+from splatting.spherical_harmonics import rgb_from_sh
 
 THUMBNAIL_SIDE_PX = 320
 Written = dict[str, str]
@@ -63,7 +63,7 @@ def write_cameras(project: Project, scene: Reconstruction) -> Written:
 def write_points(project: Project, dense: DenseScene) -> Written:
     """Write `points.ply`: the coloured points that the Gaussians start from, the verified ones only."""
     xyz = dense.gaussians.means.numpy()[dense.is_verified]
-    rgb = (0.5 + SH_CONSTANT * dense.gaussians.sh[:, 0].numpy()[dense.is_verified]).clip(0, 1)
+    rgb = rgb_from_sh(dense.gaussians.sh[:, 0]).numpy()[dense.is_verified].clip(0, 1)
     cloud = trimesh.PointCloud(xyz, colors=np.round(rgb * 255).astype(np.uint8))
     _write_bytes(project.folder / "points.ply", cloud.export(file_type="ply"))
     return {"points": "points.ply"}

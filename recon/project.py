@@ -65,9 +65,10 @@ def open_project(folder: Path) -> Project:
             )
         (folder / "work").mkdir(parents=True, exist_ok=True)
         (folder / "previews").mkdir(exist_ok=True)
-        probe = folder / "work" / ".writable"
-        probe.write_text("")
-        probe.unlink()
+        if PROJECT_FILE not in entries:  # marks the folder as ours, and shows that it can be written
+            write_text(folder / PROJECT_FILE, "{}\n")
+        else:
+            os.utime(folder / PROJECT_FILE)
     except OSError as error:
         raise ReconError(
             f"The output folder {folder} cannot be written: {error.strerror or error}.", "Name another one with -o."

@@ -24,7 +24,7 @@ from splatting.rasterizer import Rasterizer
 PRUNE_EVERY = 100
 DECAY_EVERY = 10
 MIN_OPACITY = 0.005  # below 1/255 a Gaussian is never drawn
-MAX_SCALE_SHARE = 0.1  # of the scene's extent: larger Gaussians are fog
+MAX_SCALE_SHARE = 0.1  # of the median depth: larger Gaussians are fog
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,12 @@ class SceneBounds:
 
     Attributes:
         extent: radius of the camera positions, at most the median depth; world units.
+        median_depth: of the Gaussians, as the cameras see them.
         near: nothing nearer than this is drawn.
     """
 
     extent: float
+    median_depth: float
     near: float
 
 
@@ -99,10 +101,10 @@ def scene_bounds(means: Tensor, cameras: Sequence[Camera]) -> SceneBounds:
     depths = np.concatenate([camera.project(means.detach().cpu().double().numpy())[1] for camera in cameras])
     depths = depths[depths > 0]
     if not len(depths):
-        return SceneBounds(max(radius, 1e-6), 1e-4)
+        return SceneBounds(max(radius, 1e-6), max(radius, 1e-6), 1e-4)
     # A single camera, or cameras at one place, have no radius: fall back on a share of the depth.
-    extent = min(max(radius, 0.1 * float(np.median(depths))), float(np.median(depths)))
-    return SceneBounds(extent, 0.3 * float(np.percentile(depths, 0.5)))
+    median = float(np.median(depths))
+    return SceneBounds(float(np.clip(radius, 0.1 * median, median)), median, 0.3 * float(np.percentile(depths, 0.5)))
 
 
 def fit(
@@ -159,7 +161,7 @@ def fit(
         if step % DECAY_EVERY == 0 and 0.15 * num_steps < step < 0.8 * num_steps:
             _decay_opacities(leaves["opacity_logits"], config.opacity_decay**DECAY_EVERY)
         if step % PRUNE_EVERY == 0:
-            _prune(leaves, optimizer, MAX_SCALE_SHARE * bounds.extent)
+            _prune(leaves, optimizer, MAX_SCALE_SHARE * bounds.median_depth)
             if on_preview is not None:
                 on_preview(_join(leaves).detach())
         progress(step, num_steps, f"loss {loss.item():.4f}, {len(leaves['means']):,} Gaussians")
