@@ -20,7 +20,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("project", type=existing_path, metavar="OUT", help="project folder")
     parser.add_argument("--to", required=True, dest="format", type=one_of(*FORMATS), metavar="|".join(FORMATS))
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: beside the project, under its name")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: in OUT/export")
     return parser.parse_args(arguments)
 
 
@@ -28,8 +28,5 @@ def run(parsed: argparse.Namespace) -> int:
     """Write the file or folder and say where it is; returns the exit code."""
     from recon.export import export
 
-    folder = parsed.project.resolve()
-    ending = "_colmap" if parsed.format == "colmap" else f".{parsed.format}"
-    destination = parsed.output or folder.parent / f"{folder.name}{ending}"
-    print(export(parsed.project, parsed.format, destination))
+    print(export(parsed.project, parsed.format, parsed.output))
     return 0

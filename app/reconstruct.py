@@ -74,7 +74,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add_config_flags(
         parser, PRESETS["standard"], show=show, without=frozenset({"--seed", "--device", "--matching.matcher"})
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_intermixed_args(arguments)
     parsed.config = _config(parser, parsed)
     return parsed
 
@@ -159,12 +159,12 @@ def _cancel_on_signals() -> Iterator[Any]:
         cancelled = True
         print("Stopping; once more stops at once.", file=sys.stderr)
 
-    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, cancel) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: cancelled
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _print_outcome(report: "Report", folder: Path) -> None:

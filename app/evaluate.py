@@ -1,0 +1,121 @@
+"""`handful evaluate`: how far the cameras are from known ones, and how well held-out photos are predicted."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from app.arguments import ArgumentParser, existing_path, one_of
+from recon.errors import ReconError
+
+if TYPE_CHECKING:
+    from recon.report import Report
+    from splatting.camera import Camera
+
+EXAMPLES = (
+    "handful evaluate out/room --against truth/cameras.json",
+    "handful evaluate out/room --against truth/cameras.json --photos train --json",
+)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse what follows `handful evaluate`."""
+    parser = ArgumentParser(
+        "handful evaluate",
+        description="Compare the cameras of a project with known ones, and show the quality on held-out photos.\n"
+        "Photos that could not be placed count as failures. Files are matched by name, without suffix if need be.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("project", type=existing_path, metavar="OUT", help="project folder")
+    parser.add_argument(
+        "--against",
+        type=existing_path,
+        metavar="FILE",
+        help="known cameras: cameras.json, COLMAP folder, transforms.json; without it only the quality is shown",
+    )
+    parser.add_argument(
+        "--photos", type=one_of("all", "train"), default="all", metavar="all|train", help="train: without held-out ones"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser.parse_args(arguments)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print the scores; returns the exit code."""
+    from recon.report import ReportFileError, read_report, to_plain
+
+    try:
+        report = read_report(parsed.project)
+    except ReportFileError as error:
+        raise ReconError(str(error), "Name a folder that handful reconstruct made.") from error
+    poses = None if parsed.against is None else to_plain(_score_poses(parsed, report))
+    scores = {"poses": poses, "heldout": to_plain(report.heldout)}
+    if parsed.json:
+        print(json.dumps(scores, indent=2))
+    else:
+        print("\n".join(_table(scores)))
+    return 0
+
+
+def _score_poses(parsed: argparse.Namespace, report: "Report") -> Any:
+    from recon.camera_files import read_cameras
+    from recon.pose_metrics import score_poses
+
+    truth = {name: found.camera for name, found in read_cameras(parsed.against).items()}
+    has_cameras = (parsed.project / "cameras.json").is_file()
+    placed = {photo.name for photo in report.photos if photo.placed}
+    estimated = {
+        name: found.camera
+        for name, found in (read_cameras(parsed.project).items() if has_cameras else ())
+        if name in placed
+    }
+    asked = [photo.name for photo in report.photos if parsed.photos == "all" or not photo.is_heldout]
+    known = {name: camera for name in asked if (camera := _find(truth, name)) is not None}
+    if len(known) < 2:
+        raise ReconError(
+            f"{parsed.against} has cameras for {len(known)} of the {len(asked)} photos.",
+            "Two are needed; the names of the files must agree.",
+        )
+    return score_poses(estimated, known, list(known))
+
+
+def _find(cameras: Mapping[str, "Camera"], name: str) -> "Camera | None":
+    """The camera of that file name; failing that, of the only one with the same stem."""
+    if name in cameras:
+        return cameras[name]
+    same_stem = [camera for other, camera in cameras.items() if PurePath(other).stem == Path(name).stem]
+    return same_stem[0] if len(same_stem) == 1 else None
+
+
+def _table(scores: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if (poses := scores["poses"]) is not None:
+        lines.append(f"placed                {poses['num_placed']} of {poses['num_photos']}")
+        for key, title in (("auc", "AUC"), ("rra", "rotation within"), ("rta", "direction within")):
+            values = "   ".join(f"{limit}° {value:5.1f} %" for limit, value in poses[key].items())
+            lines.append(f"{title:20}  {values}")
+        lines.append(f"focal error           {_percent(poses['focal_error_percent'])}")
+        lines.append(f"camera centre error   {_percent(poses['center_error_percent'])} of the extent")
+    if (heldout := scores["heldout"]) is not None:
+        rows = {"held-out photos": heldout, **heldout["views"]}
+        width = max(map(len, rows))
+        lines += ["", f"{'':{width}}    PSNR    SSIM   PSNR where seen   share seen"]
+        lines += [f"{name:{width}}  {_quality(row)}" for name, row in rows.items()]
+    return lines or ["There are no held-out photos; give known cameras with --against."]
+
+
+def _quality(row: Mapping[str, Any]) -> str:
+    cells = (
+        (row["psnr"], "6.2f"),
+        (row["ssim"], "6.3f"),
+        (row["covered_psnr"], "15.2f"),
+        (row["covered_share"], "10.0%"),
+    )
+    return "  ".join(
+        "–".rjust(int(form.split(".")[0])) if value is None else format(value, form) for value, form in cells
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} %"
