@@ -23,8 +23,10 @@ _GRADIENT_STEP_PX = 2
 
 def surface_depth(render: Render, min_alpha: float = 0.5) -> NDArray[np.float32]:
     """Depth of the visible surface of a render [H, W]: expected where it is unmixed, else median; 0 where too clear."""
-    alpha, median = render.alpha.numpy(), render.median_depth.numpy()
-    expected = render.depth.numpy() / np.maximum(alpha, 1e-6)
+    alpha, median, summed = (
+        image.detach().cpu().numpy() for image in (render.alpha, render.median_depth, render.depth)
+    )
+    expected = summed / np.maximum(alpha, 1e-6)
     depth = np.where(np.abs(expected - median) < _ONE_SURFACE * median, expected, median)
     return np.where((alpha >= min_alpha) & (median > 0), depth, 0).astype(np.float32)
 
@@ -39,10 +41,10 @@ def rendered_depths(
 ) -> list[NDArray[np.float32]]:
     """Depth maps [H, W] of the Gaussians in each camera; 0 where fewer than `min_alpha` of the light is stopped."""
     depths = []
-    splats = gaussians.detach().activate()
-    for idx, camera in enumerate(cameras):
-        progress(idx, len(cameras), "Rendering depth")
-        with torch.no_grad():
+    with torch.no_grad():
+        splats = gaussians.activate()
+        for idx, camera in enumerate(cameras):
+            progress(idx, len(cameras), "Rendering depth")
             depths.append(surface_depth(rasterizer(splats, camera), min_alpha))
     return depths
 

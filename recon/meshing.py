@@ -36,7 +36,9 @@ def _option(default: Any, help: str, unit: str = "", low: float | None = None, h
 class MeshConfig:
     """How a mesh is made."""
 
-    depth: DepthSource = _option("both", "depth to fuse: verified stereo, rendered Gaussians, or stereo completed by them")
+    depth: DepthSource = _option(
+        "both", "depth to fuse: verified stereo, rendered Gaussians, or stereo completed by them"
+    )
     voxel_px: float = _option(1.5, "side of a voxel, as seen in the foreground", "px", 0.25, 20)
     truncation_voxels: float = _option(4.0, "reach of the distance field around a surface", "voxels", 1.5, 16)
     memory_mb: int = _option(250, "voxels grow until the distance field fits into this", "MB", 16, 64_000)
@@ -47,7 +49,9 @@ class MeshConfig:
     max_grazing_deg: float = _option(80.0, "largest angle between viewing ray and surface normal", "deg", 30, 89)
     lone_weight: float = _option(0.25, "weight of depth that no second view shows", "", 0, 1)
     gaussian_weight: float = _option(0.5, "weight of rendered depth beside verified stereo", "", 0, 1)
-    min_component_share: float = _option(0.005, "pieces with fewer faces, relative to the largest, are dropped", "", 0, 1)
+    min_component_share: float = _option(
+        0.005, "pieces with fewer faces, relative to the largest, are dropped", "", 0, 1
+    )
     max_faces: int = _option(300_000, "the mesh is simplified to this many faces", "faces", 100, 50_000_000)
 
     def __post_init__(self) -> None:
@@ -85,7 +89,9 @@ def extract_mesh(
         ValueError: `stereo_depths` does not fit `views`, or is missing when `config.depth` is "stereo".
     """
     config = config or MeshConfig()
-    fusion_views = depths_to_fuse(gaussians, views, config, rasterizer=rasterizer, stereo_depths=stereo_depths, progress=progress)
+    fusion_views = depths_to_fuse(
+        gaussians, views, config, rasterizer=rasterizer, stereo_depths=stereo_depths, progress=progress
+    )
     return mesh_from_depths(fusion_views, config, progress)
 
 

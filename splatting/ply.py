@@ -39,7 +39,7 @@ def write_ply(gaussians: Gaussians, path: Path) -> None:
     """Write Gaussians to a 3DGS PLY; the file appears whole or not at all."""
     parts = gaussians.detach()
     n = len(parts)
-    rest = parts.sh[:, 1:].transpose(1, 2).reshape(n, -1)  # [N, 3 (S - 1)], channel by channel
+    rest = parts.sh[:, 1:].transpose(1, 2).flatten(1)  # [N, 3 (S - 1)], channel by channel
     names = [*_POSITION, *_NORMAL, *_DC, *_rest_names(rest.shape[1]), "opacity", *_SCALE, *_ROTATION]
     columns = [parts.means, torch.zeros(n, 3), parts.sh[:, 0], rest, parts.opacity_logits[:, None], parts.log_scales]
     values = torch.cat([*columns, parts.quats_wxyz], dim=1).float().numpy().astype("<f4")
