@@ -1,0 +1,208 @@
+"""Cameras from matches: focal hypotheses, frozen-lens mapping, one robust adjustment at the end."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from recon.colmap import MapperGates, triangulate
+from recon.errors import ReconError
+from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches
+from recon.lens_refinement import refine_model
+from recon.mapping import find_model
+from recon.match_photos import MatchGraph
+from recon.photo import Photo
+from recon.placement import unplaced_photos, without_contradicted_photos
+from recon.progress import Progress, no_progress
+from recon.scene import Reconstruction, UnplacedPhoto
+from recon.sparse_model import MappingProblem, to_mapping_frame, without_large_errors
+from recon.sparse_scene import assemble, camera_with_lens, cameras_of_photos, known_problem
+from recon.undistort import DistortedCamera
+
+
+@dataclass(frozen=True)
+class PoseConfig:
+    """How cameras are placed. Pixels are those of a photo whose longer side is 1024 px."""
+
+    min_pair_matches: int = field(
+        default=12, metadata={"help": "verified matches a pair of photos needs", "unit": "", "low": 6, "high": 1000}
+    )
+    min_pose_inliers: int = field(
+        default=12,
+        metadata={"help": "ties to the scene that a photo needs to be placed", "unit": "", "low": 6, "high": 1000},
+    )
+    min_point_angle_deg: float = field(
+        default=1.0, metadata={"help": "smallest ray angle of a point", "unit": "deg", "low": 0.1, "high": 20.0}
+    )
+    max_error_px: float = field(
+        default=3.0,
+        metadata={"help": "largest reprojection error of a point in a photo", "unit": "px", "low": 0.5, "high": 16.0},
+    )
+    hypothesis_step: float = field(
+        default=1.25,
+        metadata={"help": "factor between focal hypotheses where EXIF is silent", "unit": "", "low": 1.05, "high": 2.0},
+    )
+    min_focal: float = field(
+        default=0.4,
+        metadata={"help": "shortest focal length", "unit": "longer sides", "low": 0.1, "high": 1.0},
+    )
+    max_focal: float = field(
+        default=4.0,
+        metadata={"help": "longest focal length", "unit": "longer sides", "low": 1.0, "high": 20.0},
+    )
+    num_workers: int = field(
+        default=2, metadata={"help": "hypotheses tried at the same time", "unit": "threads", "low": 1, "high": 16}
+    )
+
+    def __post_init__(self) -> None:
+        for name, spec in self.__dataclass_fields__.items():
+            value, low, high = getattr(self, name), spec.metadata["low"], spec.metadata["high"]
+            if not low <= value <= high:
+                raise ValueError(f"{name} must lie between {low} and {high}, got {value}")
+
+
+def estimate_poses(
+    photos: Sequence[Photo],
+    graph: MatchGraph,
+    config: PoseConfig,
+    *,
+    working_side_px: int,
+    heldout: frozenset[str],
+    seed: int,
+    progress: Progress = no_progress,
+) -> Reconstruction:
+    """Place the photos and triangulate their matches.
+
+    Focal lengths are believed before they are measured: EXIF, the median of single pairs, or habit. Mapping runs
+    once for each of a few focal hypotheses with the lens held, since three photos let a freed focal run away. The
+    best model is then bundle-adjusted with the lens freed, which is kept only where the photos determine it.
+
+    Args:
+        photos: the readable photos.
+        graph: verified matches between them, keypoints at full photo size.
+        config: how cameras are placed.
+        working_side_px: longest side of the undistorted views.
+        heldout: names of photos that are placed like the others but marked in their views.
+        seed: of every random choice.
+        progress: may raise `Cancelled`, which takes effect at the next placed photo.
+
+    Returns:
+        Undistorted views in the order of the photos, points with tracks, photos left out with the reason, warnings.
+        Frame and unit of the world are arbitrary.
+
+    Raises:
+        ReconError: fewer than two photos (held-out ones not counted) could be placed.
+        ValueError: the graph belongs to other photos.
+    """
+    _check_sizes(photos, graph)
+    problem, beliefs = _pose_problem(photos, graph, seed=seed)
+    gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+    model = find_model(
+        problem, beliefs, gates, step=config.hypothesis_step, workers=config.num_workers, seed=seed, progress=progress
+    )
+    warnings: tuple[str, ...] = ()
+    if model is not None:
+        progress(90, 100, "adjusting cameras")
+        model = without_contradicted_photos(problem, model, max_error_px=config.max_error_px)
+        model, warnings = refine_model(
+            problem, model, beliefs, gates, focal_range=(config.min_focal, config.max_focal), seed=seed
+        )
+        model = without_large_errors(problem, model, max_error_px=config.max_error_px)
+    _require_two(photos, {} if model is None else model.cam_from_world, heldout)
+    assert model is not None
+    progress(95, 100, "undistorting photos")
+    cameras = {
+        photo: camera_with_lens(photos[photo], model.lenses[problem.lens_of[photo]], cam_from_world)
+        for photo, cam_from_world in model.cam_from_world.items()
+    }
+    unplaced = unplaced_photos([photo.name for photo in photos], problem, model, config.min_pose_inliers)
+    scene = assemble(photos, graph, model, cameras, working_side_px=working_side_px, heldout=heldout)
+    progress(100, 100, f"{model.num_placed} of {len(photos)} photos placed")
+    return replace(scene, unplaced=unplaced, warnings=warnings)
+
+
+def reconstruction_from_cameras(
+    photos: Sequence[Photo],
+    graph: MatchGraph,
+    cameras: Mapping[str, DistortedCamera],
+    *,
+    working_side_px: int,
+    heldout: frozenset[str],
+    progress: Progress = no_progress,
+) -> Reconstruction:
+    """Triangulate the matches with cameras that are known already; cameras and their frame stay as they are.
+
+    Args:
+        photos: the readable photos.
+        graph: verified matches between them, keypoints at full photo size.
+        cameras: by photo name, with or without extension; of the photos' full size or of a resized copy.
+        working_side_px: longest side of the undistorted views.
+        heldout: names of photos whose views are marked.
+        progress: called at each step.
+
+    Returns:
+        As `estimate_poses`; photos without a camera are unplaced.
+
+    Raises:
+        ReconError: fewer than two photos (held-out ones not counted) have a camera, or one has another shape than
+            its photo.
+        ValueError: the graph belongs to other photos.
+    """
+    _check_sizes(photos, graph)
+    config = PoseConfig()
+    progress(0, 3, "reading cameras")
+    known = cameras_of_photos(photos, cameras)
+    problem, model = known_problem(photos, graph, known)
+    _require_two(photos, known, heldout)
+    progress(1, 3, "triangulating")
+    gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+    model = triangulate(problem, model, gates, seed=0)
+    model = without_large_errors(problem, model, max_error_px=config.max_error_px)
+    progress(2, 3, "undistorting photos")
+    unplaced = tuple(
+        UnplacedPhoto(photo.name, "The given cameras have none for it.")
+        for i, photo in enumerate(photos)
+        if i not in known
+    )
+    scene = assemble(photos, graph, model, known, working_side_px=working_side_px, heldout=heldout)
+    progress(3, 3, f"{len(known)} of {len(photos)} photos have cameras")
+    return replace(scene, unplaced=unplaced)
+
+
+def _pose_problem(
+    photos: Sequence[Photo], graph: MatchGraph, *, seed: int
+) -> tuple[MappingProblem, tuple[FocalEvidence, ...]]:
+    """The matches in the mapping frame, and what is known of each lens.
+
+    Photos share a lens if they share label and size; portrait and landscape are the same size.
+    """
+    keys = [(p.camera_label, max(p.width, p.height), min(p.width, p.height)) for p in photos]
+    lenses = list(dict.fromkeys(keys))
+    keypoints = tuple(to_mapping_frame(own, p.width, p.height) for p, own in zip(photos, graph.keypoints, strict=True))
+    usable = tuple(pair for pair in graph.pairs if pair.rejected is None)
+    problem = MappingProblem(keypoints, usable, tuple(lenses.index(key) for key in keys))
+    beliefs = []
+    for lens_idx, key in enumerate(lenses):
+        priors = [p.focal_prior_px for p, own in zip(photos, keys, strict=True) if own == key]
+        known = [prior / key[1] for prior in priors if prior is not None]
+        if known:
+            beliefs.append(evidence_from_exif(float(np.median(known))))
+            continue
+        measured = evidence_from_matches(problem, lens_idx, seed=seed)
+        beliefs.append(TYPICAL if measured is None else combined([TYPICAL, measured]))
+    return problem, tuple(beliefs)
+
+
+def _check_sizes(photos: Sequence[Photo], graph: MatchGraph) -> None:
+    if len(graph.keypoints) != len(photos):
+        raise ValueError(f"the graph has keypoints of {len(graph.keypoints)} photos, there are {len(photos)}")
+
+
+def _require_two(photos: Sequence[Photo], placed: Collection[int], heldout: frozenset[str]) -> None:
+    num_placed = sum(photos[photo].name not in heldout for photo in placed)
+    if num_placed < 2:
+        wanted = sum(photo.name not in heldout for photo in photos)
+        raise ReconError(
+            f"Only {num_placed} of {wanted} photos could be placed.",
+            "Add photos in between, taken a step apart, so that neighbours show mostly the same things.",
+        )
