@@ -34,8 +34,8 @@ _COLMAP_FILES = ("cameras.txt", "images.txt", "points3D.txt")
 def export(project: Path, format: ExportFormat, destination: Path | None = None) -> Path:
     """Copy a result out of a project folder.
 
-    "ply" is the 3DGS PLY, "glb" the mesh, "colmap" a folder with the COLMAP text model in `sparse/0` and the undistorted
-    photos that it describes in `images`, as COLMAP and splat trainers expect them.
+    "ply" is the 3DGS PLY, "glb" the mesh, "colmap" a folder with the COLMAP text model in `sparse/0` and the
+    undistorted photos that it describes in `images`, as COLMAP and splat trainers expect them.
 
     Args:
         project: the project folder.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recon import _native
+import recon._native as _native
 from recon.progress import Progress, no_progress
 from splatting.camera import Camera
 
@@ -138,8 +138,8 @@ def fuse(
             part = slice(begin, begin + _BLOCKS_PER_CALL)
             progress(view_idx * n + begin, total, "Fusing depth maps")
             _native.integrate(
-                depth, rgb, view_weight, view.camera.K, view.camera.cam_from_world, blocks[part], voxel_size, truncation,
-                distance[part], weight[part], color_sum[part], num_threads(),
+                depth, rgb, view_weight, view.camera.K, view.camera.cam_from_world, blocks[part],
+                voxel_size, truncation, distance[part], weight[part], color_sum[part], num_threads(),
             )  # fmt: skip
     np.divide(distance, weight, out=distance, where=weight > 0)
     progress(total, total, "Fusing depth maps")
@@ -193,8 +193,8 @@ def faces_seen(
     vertices, faces = np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32)
     for view in views:
         _native.faces_seen(
-            np.ascontiguousarray(view.depth), np.ascontiguousarray(view.weight), view.camera.K, view.camera.cam_from_world,
-            vertices, faces, tolerance, seen, num_threads(),
+            np.ascontiguousarray(view.depth), np.ascontiguousarray(view.weight),
+            view.camera.K, view.camera.cam_from_world, vertices, faces, tolerance, seen, num_threads(),
         )  # fmt: skip
     return seen.astype(bool)
 

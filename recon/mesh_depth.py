@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ def incidence_cosine(depth: NDArray[np.float32], camera: Camera) -> NDArray[np.f
     return np.nan_to_num(inverse / np.maximum(lengths, 1e-12)).clip(0, 1).astype(np.float32)
 
 
-def _smaller_gradient(values: NDArray[np.floating], axis: int) -> NDArray[np.floating]:
+def _smaller_gradient(values: NDArray[Any], axis: int) -> NDArray[Any]:
     """The smaller of the differences to both sides, per pixel; one-sided beside NaN and at the border, NaN if alone.
 
     Unlike the central difference it does not reach across a depth step: pixels beside a silhouette keep their normal.

@@ -30,7 +30,7 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
         raise ValueError(f"mesh files end in {', '.join(FORMATS)}, got {path.name}")
     _check(mesh)
     if suffix == ".glb":
-        data: bytes | str = glb_bytes(mesh)
+        data: Any = glb_bytes(mesh)
     else:
         colored = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.vertex_rgb, process=False)
         data = colored.export(file_type=suffix[1:])
@@ -55,12 +55,12 @@ def read_mesh(path: Path) -> Mesh:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         loaded = trimesh.load(path, process=False)
-    except Exception as error:  # noqa: BLE001 - trimesh raises whatever its parsers meet in a damaged file
+    except Exception as error:  # trimesh raises whatever its parsers meet in a damaged file
         raise ValueError(f"{path}: cannot be read as a mesh: {error}") from error
     if not isinstance(loaded, trimesh.Trimesh) or len(loaded.faces) == 0:
         raise ValueError(f"{path}: holds no triangles")
     rgb = np.full((len(loaded.vertices), 3), 128, np.uint8)
-    if loaded.visual.kind == "vertex":
+    if isinstance(loaded.visual, trimesh.visual.ColorVisuals) and loaded.visual.kind == "vertex":
         rgb = np.asarray(loaded.visual.vertex_colors)[:, :3].astype(np.uint8)
     return Mesh(loaded.vertices.astype(np.float32), loaded.faces.astype(np.int32), rgb)
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import fast_simplification
 import numpy as np
@@ -28,37 +28,84 @@ _FOREGROUND_QUANTILE = 0.25
 DepthSource = Literal["both", "stereo", "gaussians"]
 
 
-def _option(default: Any, help: str, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "unit": unit, "low": low, "high": high})
-
-
 @dataclass(frozen=True)
 class MeshConfig:
     """How a mesh is made."""
 
-    depth: DepthSource = _option(
-        "both", "depth to fuse: verified stereo, rendered Gaussians, or stereo completed by them"
+    depth: DepthSource = field(
+        default="both",
+        metadata={
+            "help": "depth to fuse: verified stereo, rendered Gaussians, or stereo completed by them",
+            "unit": "",
+        },
     )
-    voxel_px: float = _option(1.5, "side of a voxel, as seen in the foreground", "px", 0.25, 20)
-    truncation_voxels: float = _option(4.0, "reach of the distance field around a surface", "voxels", 1.5, 16)
-    memory_mb: int = _option(250, "voxels grow until the distance field fits into this", "MB", 16, 64_000)
-    far_factor: float = _option(4.0, "depth beyond this many median depths is left out", "", 1, 1000)
-    min_alpha: float = _option(0.5, "least opacity of a rendered pixel with a surface", "", 0.05, 0.99)
-    min_agreeing: int = _option(1, "other views that must confirm a stereo depth", "", 0, 20)
-    agreement: float = _option(0.015, "largest relative depth difference of views that agree", "", 1e-4, 0.2)
-    max_grazing_deg: float = _option(80.0, "largest angle between viewing ray and surface normal", "deg", 30, 89)
-    lone_weight: float = _option(0.25, "weight of depth that no second view shows", "", 0, 1)
-    gaussian_weight: float = _option(0.5, "weight of rendered depth beside verified stereo", "", 0, 1)
-    min_component_share: float = _option(
-        0.005, "pieces with fewer faces, relative to the largest, are dropped", "", 0, 1
+    voxel_px: float = field(
+        default=1.5,
+        metadata={"help": "side of a voxel, as seen in the foreground", "unit": "px", "low": 0.25, "high": 20},
     )
-    max_faces: int = _option(300_000, "the mesh is simplified to this many faces", "faces", 100, 50_000_000)
+    truncation_voxels: float = field(
+        default=4.0,
+        metadata={"help": "reach of the distance field around a surface", "unit": "voxels", "low": 1.5, "high": 16},
+    )
+    memory_mb: int = field(
+        default=250,
+        metadata={
+            "help": "voxels grow until the distance field fits into this",
+            "unit": "MB",
+            "low": 16,
+            "high": 64000,
+        },
+    )
+    far_factor: float = field(
+        default=4.0,
+        metadata={"help": "depth beyond this many median depths is left out", "unit": "", "low": 1, "high": 1000},
+    )
+    min_alpha: float = field(
+        default=0.5,
+        metadata={"help": "least opacity of a rendered pixel with a surface", "unit": "", "low": 0.05, "high": 0.99},
+    )
+    min_agreeing: int = field(
+        default=1, metadata={"help": "other views that must confirm a stereo depth", "unit": "", "low": 0, "high": 20}
+    )
+    agreement: float = field(
+        default=0.015,
+        metadata={
+            "help": "largest relative depth difference of views that agree",
+            "unit": "",
+            "low": 0.0001,
+            "high": 0.2,
+        },
+    )
+    max_grazing_deg: float = field(
+        default=80.0,
+        metadata={"help": "largest angle between viewing ray and surface normal", "unit": "deg", "low": 30, "high": 89},
+    )
+    lone_weight: float = field(
+        default=0.25, metadata={"help": "weight of depth that no second view shows", "unit": "", "low": 0, "high": 1}
+    )
+    gaussian_weight: float = field(
+        default=0.5,
+        metadata={"help": "weight of rendered depth beside verified stereo", "unit": "", "low": 0, "high": 1},
+    )
+    min_component_share: float = field(
+        default=0.005,
+        metadata={
+            "help": "pieces with fewer faces, relative to the largest, are dropped",
+            "unit": "",
+            "low": 0,
+            "high": 1,
+        },
+    )
+    max_faces: int = field(
+        default=300_000,
+        metadata={"help": "the mesh is simplified to this many faces", "unit": "faces", "low": 100, "high": 50000000},
+    )
 
     def __post_init__(self) -> None:
         if self.depth not in get_args(DepthSource):
             raise ValueError(f"depth must be one of {', '.join(get_args(DepthSource))}, got {self.depth!r}")
         for option in fields(self):
-            low, high, value = option.metadata["low"], option.metadata["high"], getattr(self, option.name)
+            low, high, value = option.metadata.get("low"), option.metadata.get("high"), getattr(self, option.name)
             if low is not None and not low <= value <= high:
                 raise ValueError(f"{option.name} must be between {low} and {high}, got {value}")
 

@@ -83,7 +83,7 @@ def render_video(
     The file appears when it is whole.
 
     Raises:
-        ValueError: no cameras, cameras of several sizes or below 2 x 2 px, a bad frame rate or another suffix than .mp4.
+        ValueError: no cameras, cameras of several sizes or below 2 x 2 px, a bad frame rate or no .mp4.
     """
     if not cameras or len({(camera.width, camera.height) for camera in cameras}) != 1:
         raise ValueError("a film needs cameras, all of one size")

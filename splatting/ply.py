@@ -18,9 +18,9 @@ from splatting.gaussians import Gaussians
 _MAX_HEADER_BYTES = 1 << 16
 _MAX_LINE_BYTES = 1024
 _TYPES = {
-    "char": "i1", "uchar": "u1", "short": "<i2", "ushort": "<u2", "int": "<i4", "uint": "<u4", "float": "<f4", "double": "<f8",
-    "int8": "i1", "uint8": "u1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4", "float32": "<f4",
-    "float64": "<f8",
+    "char": "i1", "uchar": "u1", "short": "<i2", "ushort": "<u2", "int": "<i4", "uint": "<u4",
+    "int8": "i1", "uint8": "u1", "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4",
+    "float": "<f4", "double": "<f8", "float32": "<f4", "float64": "<f8",
 }  # fmt: skip
 
 

@@ -36,8 +36,8 @@ def test_layout_is_that_of_the_original_implementation(tmp_path: Path) -> None:
     data = (tmp_path / "a.ply").read_bytes()
     header, body = data.split(b"end_header\n", 1)
     names = [line.split()[2].decode() for line in header.splitlines() if line.startswith(b"property float ")]
-    expected = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2".split() + [f"f_rest_{i}" for i in range(45)]
-    assert names == [*expected, *"opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3".split()]
+    expected = ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"] + [f"f_rest_{i}" for i in range(45)]
+    assert names == [*expected, *["opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]]
     table = np.frombuffer(body, "<f4").reshape(5, 62)
     # Coefficients of red come first, then green, then blue: f_rest_15 is green's first after the constant term.
     assert np.array_equal(table[:, names.index("f_rest_15")], gaussians.sh[:, 1, 1].numpy())
@@ -47,7 +47,22 @@ def test_layout_is_that_of_the_original_implementation(tmp_path: Path) -> None:
 
 def test_properties_in_another_order_and_without_normals_are_read(tmp_path: Path) -> None:
     gaussians = random_gaussians(7, 1)
-    names = "opacity rot_0 rot_1 rot_2 rot_3 x y z scale_0 scale_1 scale_2 f_dc_0 f_dc_1 f_dc_2".split()
+    names = [
+        "opacity",
+        "rot_0",
+        "rot_1",
+        "rot_2",
+        "rot_3",
+        "x",
+        "y",
+        "z",
+        "scale_0",
+        "scale_1",
+        "scale_2",
+        "f_dc_0",
+        "f_dc_1",
+        "f_dc_2",
+    ]
     parts = [gaussians.opacity_logits[:, None], gaussians.quats_wxyz, gaussians.means, gaussians.log_scales]
     table = torch.cat([*parts, gaussians.sh[:, 0]], dim=1).numpy().astype("<f4")
     header = ["ply", "format binary_little_endian 1.0", "comment made elsewhere", "element vertex 7"]

@@ -1,0 +1,121 @@
+"""Turntables: closed, smooth, upright, and never far from the photos."""
+
+import numpy as np
+import pytest
+
+from recon.camera_paths import angular_range, look_at, scene_center, turntable
+from splatting.camera import Camera
+
+TARGET = np.array([0.3, -0.2, 0.5])
+
+
+def ring(degrees: list[float], radius: float = 3.0, height: float = 1.0) -> list[Camera]:
+    K = np.array([[500.0, 0, 300], [0, 500, 210], [0, 0, 1]])
+    cameras = []
+    for angle in np.deg2rad(degrees):
+        eye = TARGET + np.array([radius * np.sin(angle), height, radius * np.cos(angle)])
+        cameras.append(Camera(K, look_at(eye, TARGET), 640, 480))
+    return cameras
+
+
+def azimuths(cameras: list[Camera]) -> np.ndarray:
+    offsets = np.stack([camera.center for camera in cameras]) - TARGET
+    return np.rad2deg(np.unwrap(np.arctan2(offsets[:, 0], offsets[:, 2])))
+
+
+def test_look_at_shows_the_target_in_the_middle_with_up_above() -> None:
+    camera = ring([20.0])[0]
+    pixels, depth = camera.project(np.stack([TARGET, TARGET + np.array([0, 0.1, 0])]))
+    np.testing.assert_allclose(pixels[0], [300, 210], atol=1e-9)
+    assert pixels[1, 1] < pixels[0, 1]  # up in the world is up in the image, whose y runs down
+    assert pixels[1, 0] == pytest.approx(pixels[0, 0])
+    assert (depth > 0).all()
+    np.testing.assert_allclose(camera.R @ camera.R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(camera.R) == pytest.approx(1)
+
+
+def test_looking_straight_down_is_a_rotation_too() -> None:
+    R = look_at(np.array([0, 5.0, 0]), np.zeros(3))[:3, :3]
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(R) == pytest.approx(1)
+    with pytest.raises(ValueError, match="same point"):
+        look_at(TARGET, TARGET)
+
+
+def test_the_scene_center_is_where_the_axes_meet() -> None:
+    np.testing.assert_allclose(scene_center(ring([0, 30, 60])), TARGET, atol=0.02)
+
+
+def test_the_scene_center_of_parallel_cameras_is_in_front_of_them() -> None:
+    K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+    cameras = [Camera(K, look_at(np.array([x, 0, 5.0]), np.array([x, 0, 0.0])), 640, 480) for x in (0.0, 0.2, 0.4)]
+    center = scene_center(cameras)
+    assert np.isfinite(center).all()
+    assert center[2] < 5
+    assert len(turntable(cameras, num_frames=10)) == 10
+
+
+def test_cameras_on_one_side_are_swept_to_and_fro() -> None:
+    path = turntable(ring([-40, -10, 15, 50]), TARGET, 100)
+    angles = azimuths(path)
+    assert angles.min() == pytest.approx(-40, abs=1)
+    assert angles.max() == pytest.approx(50, abs=1)
+    # Forth in the first half and back in the second.
+    assert (np.diff(angles[:51]) > -1e-9).all()
+    assert (np.diff(angles[50:]) < 1e-9).all()
+
+
+def test_cameras_across_the_back_direction_are_one_range() -> None:
+    angles = azimuths(turntable(ring([150, 170, -170, -150]), TARGET, 60))
+    assert np.ptp(angles) == pytest.approx(60, abs=1)
+
+
+def test_cameras_all_around_are_circled_once() -> None:
+    path = turntable(ring(list(range(0, 360, 60))), TARGET, 90)
+    steps = np.diff(azimuths(path))
+    np.testing.assert_allclose(steps, 4, atol=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [[-40, -10, 15, 50], list(range(0, 360, 45))])
+def test_the_path_is_closed_and_smooth(degrees: list[float]) -> None:
+    rng = np.random.default_rng(0)
+    cameras = [camera for d in degrees for camera in ring([d], 3 + rng.uniform(-0.5, 0.5), 1 + rng.uniform(-0.3, 0.3))]
+    centers = np.stack([camera.center for camera in turntable(cameras, TARGET, 240)])
+    steps = np.roll(centers, -1, axis=0) - centers
+    length = np.linalg.norm(steps, axis=1)
+    assert length.max() < 3 * length.mean()
+    jerk = np.linalg.norm(np.roll(steps, -1, axis=0) - steps, axis=1)
+    assert jerk.max() < 0.35 * length.max()
+
+
+def test_radius_and_height_stay_within_those_of_the_photos() -> None:
+    cameras = [*ring([-30], 2.5, 0.5), *ring([0], 3.0, 1.0), *ring([30], 3.5, 1.5)]
+    offsets = np.stack([camera.center for camera in turntable(cameras, TARGET, 80)]) - TARGET
+    radius = np.hypot(offsets[:, 0], offsets[:, 2])
+    assert radius.min() > 2.49
+    assert radius.max() < 3.51
+    assert offsets[:, 1].min() > 0.49
+    assert offsets[:, 1].max() < 1.51
+
+
+def test_one_camera_stays_where_it_is() -> None:
+    camera = ring([25.0])[0]
+    for frame in turntable([camera], TARGET, 5):
+        np.testing.assert_allclose(frame.center, camera.center, atol=1e-6)
+        assert (frame.width, frame.height) == (640, 480)
+
+
+def test_bad_requests_are_refused() -> None:
+    with pytest.raises(ValueError, match="num_frames"):
+        turntable(ring([0]), TARGET, 0)
+    with pytest.raises(ValueError, match="empty"):
+        turntable([])
+    with pytest.raises(ValueError, match="center"):
+        turntable(ring([0]), np.zeros(2))
+
+
+def test_angular_range_starts_after_the_widest_gap() -> None:
+    start, extent, is_circle = angular_range(np.deg2rad([350.0, 10.0, 40.0]))
+    assert np.rad2deg(start) == pytest.approx(350)
+    assert np.rad2deg(extent) == pytest.approx(50)
+    assert not is_circle

@@ -1,0 +1,98 @@
+"""Exports: what is in the project, elsewhere; one clear sentence where it is not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recon.errors import ReconError
+from recon.export import export
+from recon.mesh_files import read_mesh, write_mesh
+from recon.scene import Mesh
+from splatting.gaussians import Gaussians
+from splatting.ply import read_ply, write_ply
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    for name in ("cameras", "images"):
+        (folder / name).mkdir(parents=True)
+    (folder / "project.json").write_text("{}")
+    for name in ("cameras.txt", "images.txt", "points3D.txt"):
+        (folder / "cameras" / name).write_text(f"# {name}\n")
+    (folder / "images" / "a.jpg").write_bytes(b"picture")
+    gaussians = Gaussians(torch.rand(4, 3), torch.rand(4, 3), torch.ones(4, 4), torch.rand(4), torch.rand(4, 9, 3))
+    write_ply(gaussians, folder / "splats.ply")
+    mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32), np.full((3, 3), 7, np.uint8))
+    write_mesh(mesh, folder / "mesh.glb")
+    return folder
+
+
+def test_splats_and_mesh_are_copied_bit_for_bit(project: Path, tmp_path: Path) -> None:
+    splats = export(project, "ply", tmp_path / "new" / "mine.ply")
+    assert splats == tmp_path / "new" / "mine.ply"
+    assert len(read_ply(splats)) == 4
+    mesh = export(project, "glb", tmp_path / "new")
+    assert mesh == tmp_path / "new" / "mesh.glb"
+    assert mesh.read_bytes() == (project / "mesh.glb").read_bytes()
+    assert len(read_mesh(mesh).faces) == 1
+
+
+def test_without_destination_it_lands_in_the_project(project: Path) -> None:
+    assert export(project, "ply") == project / "export" / "splats.ply"
+    assert export(project, "colmap") == project / "export" / "colmap"
+
+
+def test_exporting_onto_the_project_file_itself_changes_nothing(project: Path) -> None:
+    before = (project / "mesh.glb").read_bytes()
+    assert export(project, "glb", project / "mesh.glb").read_bytes() == before
+
+
+def test_colmap_exports_hold_the_model_and_its_images_and_can_be_repeated(project: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        folder = export(project, "colmap", tmp_path / "colmap")
+        inside = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        assert inside == ["images/a.jpg", *(f"sparse/0/{n}.txt" for n in ("cameras", "images", "points3D"))]
+    assert not (tmp_path / "colmap.partial").exists()
+
+
+def test_a_folder_with_something_else_is_not_replaced(project: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "diary.txt").write_text("dear diary")
+    with pytest.raises(ReconError, match="something else"):
+        export(project, "colmap", other)
+    assert (other / "diary.txt").read_text() == "dear diary"
+
+
+@pytest.mark.parametrize(
+    ("format", "path", "stage"),
+    [("ply", "splats.ply", "splats"), ("glb", "mesh.glb", "mesh"), ("colmap", "cameras/images.txt", "cameras")],
+)
+def test_a_missing_stage_is_named(project: Path, format: str, path: str, stage: str) -> None:
+    (project / path).unlink()
+    with pytest.raises(ReconError, match="yet") as caught:
+        export(project, format)
+    assert stage in caught.value.hint
+
+
+def test_a_damaged_result_is_not_exported(project: Path, tmp_path: Path) -> None:
+    (project / "splats.ply").write_bytes((project / "splats.ply").read_bytes()[:-4])
+    with pytest.raises(ReconError, match="cannot be read"):
+        export(project, "ply", tmp_path / "a.ply")
+    assert not (tmp_path / "a.ply").exists()
+
+
+def test_other_folders_and_formats_are_refused(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReconError, match="no project"):
+        export(tmp_path, "ply")
+    with pytest.raises(ValueError, match="ply, glb, colmap"):
+        export(project, "docx")  # type: ignore[arg-type]
+
+
+def test_an_impossible_destination_is_an_error_the_user_can_mend(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReconError, match="cannot be written"):
+        export(project, "ply", tmp_path / "file" / "a.ply")

@@ -1,0 +1,93 @@
+"""Pictures and films of Gaussians: right pixels, right sizes, nothing half-written."""
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+from analytic_depth import camera_at
+
+from recon.rendering import render_video, render_views
+from splatting.camera import Camera
+from splatting.gaussians import Gaussians, Splats
+from splatting.rasterizer import Render, create
+
+
+def one_red_blob() -> Gaussians:
+    sh = torch.tensor([[[1.7, -1.7, -1.7]]])
+    return Gaussians(
+        torch.zeros(1, 3), torch.full((1, 3), -1.0), torch.tensor([[1.0, 0, 0, 0]]), torch.full((1,), 6.0), sh
+    )
+
+
+def flat_gray(splats: Splats, camera: Camera, **options: object) -> Render:
+    """Draws a gradient that tells the frames apart by the camera's height."""
+    level = 0.2 + 0.1 * float(camera.center[1])
+    size = (camera.height, camera.width)
+    return Render(torch.full((*size, 3), level), torch.ones(size), torch.full(size, 2.0), torch.full(size, 2.0))
+
+
+def test_pictures_are_what_the_rasterizer_draws(tmp_path: Path) -> None:
+    cameras = [camera_at((0, 0, 3), 65, 49, 60), camera_at((3, 0, 0), 65, 49, 60)]
+    written = render_views(one_red_blob(), cameras, ["a.JPG", "sub/b.png"], tmp_path / "out", create("torch"))
+    assert written == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
+    picture = iio.imread(written[0])
+    assert picture.shape == (49, 65, 3)
+    assert picture[24, 32, 0] > 200
+    assert picture[24, 32, 1] < 20
+    assert picture[0, 0].max() == 0
+
+
+def test_the_background_shows_where_nothing_is(tmp_path: Path) -> None:
+    written = render_views(
+        one_red_blob(), [camera_at((0, 0, 3), 65, 49, 60)], ["a"], tmp_path, create("torch"), background=torch.ones(3)
+    )
+    assert (iio.imread(written[0])[0, 0] == 255).all()
+
+
+def test_depth_is_sixteen_bits_with_its_scale(tmp_path: Path) -> None:
+    render_views(one_red_blob(), [camera_at((0, 0, 3), 64, 48)], ["a"], tmp_path, flat_gray, outputs="rgb+depth")
+    depth = iio.imread(tmp_path / "a_depth.png")
+    assert depth.dtype == np.uint16
+    scale = float((tmp_path / "depth_scale.txt").read_text())
+    np.testing.assert_allclose(depth * scale, 2.0, rtol=1e-4)
+
+
+def test_names_must_fit_the_cameras(tmp_path: Path) -> None:
+    camera = camera_at((0, 0, 3), 64, 48)
+    with pytest.raises(ValueError, match="names"):
+        render_views(one_red_blob(), [camera], [], tmp_path, flat_gray)
+    with pytest.raises(ValueError, match="same file"):
+        render_views(one_red_blob(), [camera, camera], ["a.jpg", "a.png"], tmp_path, flat_gray)
+
+
+def test_a_film_has_one_frame_per_camera_and_even_sizes(tmp_path: Path) -> None:
+    cameras = [camera_at((0.0, 0.5 * idx, 3.0), 65, 49, 60) for idx in range(6)]
+    path = render_video(one_red_blob(), cameras, tmp_path / "new" / "film.mp4", 10, rasterizer=flat_gray)
+    frames = iio.imread(path, plugin="pyav")
+    assert frames.shape == (6, 48, 64, 3)
+    expected = [255 * (0.2 + 0.1 * camera.center[1]) for camera in cameras]
+    np.testing.assert_allclose(frames.mean(axis=(1, 2, 3)), expected, atol=4)  # lossy, limited range
+    assert iio.immeta(path, plugin="pyav")["fps"] == 10
+    assert [p.name for p in path.parent.iterdir()] == ["film.mp4"]
+
+
+def test_a_cancelled_film_leaves_no_file(tmp_path: Path) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop(done: int, total: int, message: str) -> None:
+        if done == 2:
+            raise StopError
+
+    cameras = [camera_at((0, 0, 3), 64, 48)] * 4
+    with pytest.raises(StopError):
+        render_video(one_red_blob(), cameras, tmp_path / "film.mp4", 10, rasterizer=flat_gray, progress=stop)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "fps", "count"), [("film.avi", 10, 1), ("film.mp4", 0, 1), ("film.mp4", 10, 0)])
+def test_absurd_films_are_refused(tmp_path: Path, name: str, fps: int, count: int) -> None:
+    with pytest.raises(ValueError):
+        render_video(one_red_blob(), [camera_at((0, 0, 3), 64, 48)] * count, tmp_path / name, fps, rasterizer=flat_gray)
