@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import conv2d
 
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # Wang et al. 2004, for values in [0, 1]
 WINDOW_SIZE, WINDOW_SIGMA = 11, 1.5
@@ -73,8 +73,8 @@ def _blur(picture: Tensor) -> Tensor:
     window = window / window.sum()
     channels = picture.permute(2, 0, 1).contiguous()[:, None]  # [3, 1, H, W]
     pad = WINDOW_SIZE // 2
-    across = F.conv2d(channels, window.view(1, 1, -1, 1), padding=(pad, 0))
-    along = F.conv2d(across, window.view(1, 1, 1, -1), padding=(0, pad))
+    across = conv2d(channels, window.view(1, 1, -1, 1), padding=(pad, 0))
+    along = conv2d(across, window.view(1, 1, 1, -1), padding=(0, pad))
     return along[:, 0].permute(1, 2, 0)
 
 
@@ -83,7 +83,7 @@ class _FusedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rgb: Tensor, target: Tensor, ssim_weight: float, valid: Tensor | None) -> Tensor:
-        from splatting import _native
+        import splatting._native as _native
 
         gradient = torch.empty_like(rgb, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
         loss = _native.photometric_loss(

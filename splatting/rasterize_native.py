@@ -12,7 +12,7 @@ from splatting.rasterizer import Render
 from splatting.rasterizer_inputs import check_inputs
 
 try:
-    from splatting import _native
+    import splatting._native as _native
 except ImportError as error:
     raise ImportError(
         "the compiled kernels splatting._native are missing: install the package, or build it with cmake"

@@ -77,10 +77,9 @@ def _project(quats: Tensor, scales: Tensor, in_camera: Tensor, camera: Camera) -
 
 def _opacities_at_pixels(means2d: Tensor, covariances2d: Tensor, opacities: Tensor, camera: Camera) -> Tensor:
     """Opacity of every Gaussian at every pixel centre [H * W, N]; 0 where it is below 1/255."""
-    like = {"dtype": means2d.dtype, "device": means2d.device}
-    y, x = torch.meshgrid(
-        torch.arange(camera.height, **like) + 0.5, torch.arange(camera.width, **like) + 0.5, indexing="ij"
-    )
+    columns = torch.arange(camera.width).to(means2d) + 0.5
+    rows = torch.arange(camera.height).to(means2d) + 0.5
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
     offsets = torch.stack([x, y], -1).reshape(-1, 1, 2) - means2d  # [P, N, 2]
     a, b, c = covariances2d[:, 0, 0], covariances2d[:, 0, 1], covariances2d[:, 1, 1]
     dx, dy = offsets.unbind(-1)

@@ -1,0 +1,71 @@
+"""The CUDA rasterizer: gsplat. The only module that imports it."""
+
+import torch
+from torch import Tensor
+
+from splatting.camera import Camera
+from splatting.gaussians import Splats
+from splatting.rasterizer import Render
+from splatting.rasterizer_inputs import check_inputs, drawable
+from splatting.spherical_harmonics import num_bases
+
+try:
+    from gsplat import rasterization
+except ImportError as error:
+    raise ImportError('the CUDA rasterizer needs gsplat: pip install "gsplat>=1.5"') from error
+
+
+def rasterize(
+    splats: Splats,
+    camera: Camera,
+    *,
+    background: Tensor | None = None,
+    sh_degree: int | None = None,
+    near: float = 0.01,
+) -> Render:
+    """Render one view on a CUDA device; see `splatting.rasterizer.Rasterizer`.
+
+    gsplat's kernels blend no median, so `median_depth` is the expected depth (`depth / alpha`) where `alpha` is at
+    least one half, and 0 elsewhere. At the edge of a surface in front of another the two differ.
+
+    Raises:
+        ValueError: shapes do not fit, or a tensor is not float32 on a CUDA device.
+    """
+    degree = check_inputs(splats, camera, background, sh_degree, near)
+    if splats.means.dtype != torch.float32 or not splats.means.is_cuda:
+        raise ValueError(f"gsplat takes float32 on a CUDA device, got {splats.means.dtype} on {splats.means.device}")
+    background = splats.means.new_zeros(3) if background is None else background
+    keep = drawable(splats, num_bases(degree))
+    if not keep.any():
+        return _empty(splats, camera, background)
+    channels, alphas, _ = rasterization(
+        splats.means[keep],
+        splats.quats_wxyz[keep],
+        splats.scales[keep],
+        splats.opacities[keep],
+        splats.sh[keep],
+        torch.as_tensor(camera.cam_from_world).to(splats.means)[None],
+        torch.as_tensor(camera.K).to(splats.means)[None],
+        camera.width,
+        camera.height,
+        near_plane=near,
+        sh_degree=degree,
+        packed=False,
+        backgrounds=background[None],
+        render_mode="RGB+D",
+    )
+    rgb, depth, alpha = channels[0, ..., :3], channels[0, ..., 3], alphas[0, ..., 0]
+    return Render(rgb, alpha, depth, _surface_depth(depth, alpha))
+
+
+def _surface_depth(depth: Tensor, alpha: Tensor) -> Tensor:
+    """Expected depth where the picture is at least half opaque, else 0; no gradient."""
+    depth, alpha = depth.detach(), alpha.detach()
+    return torch.where(alpha >= 0.5, depth / alpha.clamp(min=0.5), torch.zeros_like(depth))
+
+
+def _empty(splats: Splats, camera: Camera, background: Tensor) -> Render:
+    """The background alone; still differentiable in it, and with zero gradients to the Gaussians."""
+    nothing = 0 * sum(tensor.nan_to_num(0, 0, 0).sum() for tensor in vars(splats).values())
+    zeros = splats.means.new_zeros(camera.height, camera.width) + nothing
+    return Render(background + zeros[..., None], zeros, zeros, zeros.detach())
