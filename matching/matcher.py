@@ -12,7 +12,13 @@ MatcherName = Literal["xfeat", "sift"]
 
 
 class SparseMatcher(Protocol):
-    """Finds the same points in two photos. Holds loaded weights, no state between calls."""
+    """Finds the same points in two photos. Holds loaded weights, no state between calls.
+
+    Attributes:
+        is_rotation_invariant: it finds as much when one of the photos is turned.
+    """
+
+    is_rotation_invariant: bool
 
     def detect(self, rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Features:
         """Detect and describe keypoints of an upright photo.

@@ -16,6 +16,8 @@ class SiftMatcher:
     [1] Arandjelovic & Zisserman, Three things everyone should know to improve object retrieval, CVPR 2012.
     """
 
+    is_rotation_invariant = True
+
     def __init__(self, max_keypoints: int = 2048) -> None:
         """Keep the `max_keypoints` of a photo with the strongest response."""
         self._max_keypoints = max_keypoints

@@ -20,6 +20,8 @@ class XFeatMatcher:
     [1] Potje et al., XFeat: Accelerated Features for Lightweight Image Matching, CVPR 2024.
     """
 
+    is_rotation_invariant = False
+
     def __init__(self, max_keypoints: int = 2048) -> None:
         """Load the networks; `max_keypoints` of a photo, the best, are kept.
 

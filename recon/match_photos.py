@@ -1,5 +1,7 @@
 """Photos to verified matches: which keypoints of which pairs show the same point."""
 
+import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import combinations
@@ -9,11 +11,12 @@ import numpy as np
 import poselib
 from numpy.typing import NDArray
 
-from matching.matcher import MatcherName, create
+from matching.matcher import MatcherName, SparseMatcher, create
 from matching.types import Features, Matches
 from matching.weights import WeightsError
 from recon.errors import ReconError
 from recon.photo import Photo
+from recon.photo_rolls import choose_rolls, rolled, strongest, unrolled
 from recon.progress import Progress, no_progress
 
 # Measured at 1,024 px: 42 pairs of photos with nothing in common reach at most 16 matches of which 12 agree; the true
@@ -105,7 +108,8 @@ def match_photos(
 ) -> MatchGraph:
     """Match all pairs of photos and keep the matches that one epipolar geometry explains.
 
-    Keypoints outside a photo's mask are not used. The result does not depend on chance.
+    Keypoints outside a photo's mask are not used. Photos that do not match as they are are tried turned by quarters,
+    unless the matcher does not mind. The result does not depend on chance.
 
     Raises:
         ReconError: no pair has enough verified matches, or the matcher's weights are missing.
@@ -114,20 +118,83 @@ def match_photos(
         matcher = create(config.matcher, max_keypoints=config.max_keypoints)
     except WeightsError as error:
         raise ReconError(error.message, "Or choose another matcher: sift needs no weights.") from error
-    pairs = list(combinations(range(len(photos)), 2))
-    total = len(photos) + len(pairs)
-    features = []
-    for done, photo in enumerate(photos):
-        progress(done, total, f"Finding keypoints in {photo.name}")
-        features.append(matcher.detect(photo.pixels(config.max_side_px), photo.mask(config.max_side_px)))
-    verified = []
-    for done, (a, b) in enumerate(pairs, len(photos)):
-        progress(done, total, f"Matching {photos[a].name} with {photos[b].name}")
-        matches = matcher.match(features[a], features[b])
-        verified.append(_verified_pair(a, b, features, matches, config))
-    progress(total, total, f"Matched {len(pairs)} pairs")
+    session = _Session(photos, config, matcher, progress)
+    session.match_upright()
+    if not matcher.is_rotation_invariant:
+        session.match_rolled()
+    progress(session.total, session.total, f"Matched {len(session.pairs)} pairs")
+    verified = tuple(session.pairs.values())
     _require_a_good_pair(verified)
-    return MatchGraph(tuple(map(_at_full_size, photos, features)), tuple(verified))
+    return MatchGraph(tuple(map(session.full_size_keypoints, range(len(photos)))), verified)
+
+
+class _Session:
+    """The features and pairs of one run, which turning photos replaces."""
+
+    def __init__(
+        self, photos: Sequence[Photo], config: MatchingConfig, matcher: SparseMatcher, progress: Progress
+    ) -> None:
+        self.photos, self.config, self.matcher, self.progress = photos, config, matcher, progress
+        self.rolls = [0] * len(photos)
+        self.features: list[Features] = []
+        self.pairs: dict[tuple[int, int], PairMatches] = {}
+        self.done, self.total = 0, len(photos) + math.comb(len(photos), 2)
+
+    def match_upright(self) -> None:
+        for photo in self.photos:
+            self._step(f"Finding keypoints in {photo.name}")
+            self.features.append(self._detect(photo, 0))
+        for a, b in combinations(range(len(self.photos)), 2):
+            self._match(a, b)
+
+    def match_rolled(self) -> None:
+        """Find photos that must be turned to match, and match them anew."""
+        self.rolls = choose_rolls(
+            {pair: len(matches.indices) for pair, matches in self.pairs.items()},
+            len(self.photos),
+            self._count_inliers,
+            self.config.min_inliers,
+        )
+        turned = [index for index, roll in enumerate(self.rolls) if roll]
+        stale = [pair for pair in self.pairs if self.rolls[pair[0]] or self.rolls[pair[1]]]
+        self.total = self.done + len(turned) + len(stale)
+        for index in turned:
+            self._step(f"Finding keypoints in {self.photos[index].name}, turned")
+            self.features[index] = self._detect(self.photos[index], self.rolls[index])
+        for a, b in stale:
+            self._match(a, b)
+
+    def full_size_keypoints(self, index: int) -> NDArray[np.float32]:
+        photo, features, roll = self.photos[index], self.features[index], self.rolls[index]
+        upright = unrolled(features.keypoints, roll, features.width, features.height)
+        width, height = (features.width, features.height)[:: -1 if roll % 2 else 1]
+        return (upright * np.array([photo.width / width, photo.height / height])).astype(np.float32)
+
+    def _detect(self, photo: Photo, roll: int) -> Features:
+        mask = photo.mask(self.config.max_side_px)
+        return self.matcher.detect(
+            rolled(photo.pixels(self.config.max_side_px), roll), None if mask is None else rolled(mask, roll)
+        )
+
+    def _match(self, a: int, b: int) -> None:
+        self._step(f"Matching {self.photos[a].name} with {self.photos[b].name}")
+        matches = self.matcher.match(self.features[a], self.features[b])
+        self.pairs[a, b] = _verified_pair(a, b, self.features, matches, self.config)
+
+    def _count_inliers(self, a: int, b: int, roll: int) -> int:
+        self.total += 1
+        self._step(f"Turning {self.photos[b].name} to match {self.photos[a].name}")
+        features = [self._search_features(a, 0), self._search_features(b, roll)]
+        matches = self.matcher.match(*features)
+        return len(_verified_pair(0, 1, features, matches, self.config).indices)
+
+    @functools.cache  # noqa: B019 - the session lives as long as one call
+    def _search_features(self, index: int, roll: int) -> Features:
+        return strongest(self._detect(self.photos[index], roll) if roll else self.features[index])
+
+    def _step(self, message: str) -> None:
+        self.progress(self.done, self.total, message)
+        self.done += 1
 
 
 def _verified_pair(
@@ -182,8 +249,3 @@ def _require_a_good_pair(pairs: Sequence[PairMatches]) -> None:
             f"The photos seem to have nothing in common: no two of them agree on more than {best} points.",
             "Photograph one thing that stands still, each photo 10 to 20 degrees further around it than the last.",
         )
-
-
-def _at_full_size(photo: Photo, features: Features) -> NDArray[np.float32]:
-    scale = np.array([photo.width / features.width, photo.height / features.height])
-    return (features.keypoints * scale).astype(np.float32)

@@ -1,0 +1,92 @@
+"""Which way up to match photos: learned matchers fail where the camera was rolled by more than about 45 degrees.
+
+This happens where people walk around a thing on a table and look down on it, and where EXIF orientation was lost. Six
+photos around bananas on a carpet: three neighbours had 17, 22 and 0 verified matches as they were, and have 347, 225
+and 242 turned.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matching.types import Features
+
+# A pair with so many verified matches is the right way up: XFeat's lose nine in ten when one photo is rolled by 90
+# degrees, and the neighbours of seven photo sets have at least 200.
+_CERTAIN_INLIERS = 60
+# Rolling must be worth it: a few matches agree by chance at any roll.
+_LEAST_GAIN = 1.5
+# The search needs to tell rolls apart, not all matches: a quarter of the keypoints costs a tenth.
+_SEARCH_KEYPOINTS = 512
+
+
+def rolled(pixels: NDArray, roll: int) -> NDArray:
+    """Pixels [H, W, ...] turned counter-clockwise by `roll` quarters."""
+    return np.ascontiguousarray(np.rot90(pixels, roll))
+
+
+def unrolled(keypoints: NDArray[np.float32], roll: int, width: int, height: int) -> NDArray[np.float32]:
+    """Undo `rolled` for keypoints [N, 2] px; `width` and `height` are those of the turned photo."""
+    x, y = keypoints.T
+    turned_back = ((x, y), (height - y, x), (width - x, height - y), (y, width - x))[roll % 4]
+    return np.stack(turned_back, axis=1).astype(np.float32)
+
+
+def strongest(features: Features) -> Features:
+    """The best keypoints, as many as the search for rolls needs."""
+    best = np.argsort(-features.scores, kind="stable")[:_SEARCH_KEYPOINTS]
+    return Features(
+        features.keypoints[best], features.descriptors[best], features.scores[best], features.width, features.height
+    )
+
+
+def choose_rolls(
+    num_inliers: Mapping[tuple[int, int], int],
+    num_photos: int,
+    count_inliers: Callable[[int, int, int], int],
+    min_inliers: int,
+) -> list[int]:
+    """Quarters by which to turn each photo so that neighbours show the same way up.
+
+    Photos that match well as they are stay together. Between such groups every pair is tried at all rolls; then those
+    two groups are joined, one of them turned as a whole, whose pairs agree most in sum, until nothing agrees any more.
+    Sums, because a single weak pair may agree by chance.
+
+    Args:
+        num_inliers: of every pair a < b, as the photos are.
+        num_photos: how many photos there are.
+        count_inliers: `count_inliers(a, b, roll)` matches a with b turned by `roll`; asked between groups only.
+        min_inliers: fewer agree by chance.
+
+    Returns:
+        One of 0, 1, 2, 3 for each photo; most are 0.
+    """
+    group, rolls = list(range(num_photos)), [0] * num_photos
+
+    def join(a: int, b: int, roll: int) -> None:
+        """Turn all of group b by `roll` and make it part of group a."""
+        for photo in range(num_photos):
+            if group[photo] == b:
+                group[photo], rolls[photo] = a, (rolls[photo] + roll) % 4
+
+    for (a, b), count in num_inliers.items():
+        if count >= _CERTAIN_INLIERS:
+            join(group[a], group[b], 0)
+    counts = {(a, b): [count_inliers(a, b, roll) for roll in range(4)] for a, b in num_inliers if group[a] != group[b]}
+    while len(set(group)) > 1:
+        sums: defaultdict[tuple[int, int], NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, np.int64))
+        for (a, b), by_roll in counts.items():
+            first, second = sorted((group[a], group[b]))
+            if first != second:
+                # turning the group of b turns b against a one way, turning the group of a the other way
+                sense = 1 if group[b] == second else -1
+                sums[first, second] += [by_roll[(rolls[b] - rolls[a] + sense * turn) % 4] for turn in range(4)]
+        (first, second), best = max(sums.items(), key=lambda item: item[1].max())
+        if best.max() < min_inliers:
+            break
+        roll = int(best.argmax())
+        join(first, second, roll if best[roll] >= _LEAST_GAIN * best[0] else 0)
+    most_common = max(range(4), key=rolls.count)
+    return [(roll - most_common) % 4 for roll in rolls]
