@@ -108,8 +108,11 @@ class StageRunner:
             return None
 
     def _stage_progress(self, stage: StageName) -> Progress:
+        reached = 0.0
+
         def progress(done: int, total: int, message: str) -> None:
-            fraction = min(1.0, done / total) if total > 0 else 0.0
+            nonlocal reached  # a step that learns of more work must not let the bar run backwards
+            fraction = reached = max(reached, min(1.0, done / total) if total > 0 else 0.0)
             self._tell(stage, fraction, message, self._done + fraction * SHARES[stage])
 
         return progress
