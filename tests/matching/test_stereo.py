@@ -182,7 +182,7 @@ def test_config_names_the_bad_field():
         StereoConfig(window_radius=0)
 
 
-def direct_score(reference, source, inverse_depth, radius, noise=1.0):
+def direct_score(reference, source, inverse_depth, radius, noise=0.25):
     """NCC in float64 from its definition, pixel by pixel: windows that lie inside, sources that see the centre."""
     height, width = reference.gray.shape
     H = source.K @ source.cam_from_reference[:3, :3] @ np.linalg.inv(reference.K)
