@@ -1,6 +1,5 @@
 """Photos to verified matches: which keypoints of which pairs show the same point."""
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -129,7 +128,7 @@ def match_photos(
 
 
 class _Session:
-    """The features and pairs of one run, which turning photos replaces."""
+    """The features and pairs of one run, which turning photos replaces; what was tried for that is in `searched`."""
 
     def __init__(
         self, photos: Sequence[Photo], config: MatchingConfig, matcher: SparseMatcher, progress: Progress
@@ -138,6 +137,7 @@ class _Session:
         self.rolls = [0] * len(photos)
         self.features: list[Features] = []
         self.pairs: dict[tuple[int, int], PairMatches] = {}
+        self.searched: dict[tuple[int, int], Features] = {}
         self.done, self.total = 0, len(photos) + math.comb(len(photos), 2)
 
     def match_upright(self) -> None:
@@ -188,9 +188,12 @@ class _Session:
         matches = self.matcher.match(*features)
         return len(_verified_pair(0, 1, features, matches, self.config).indices)
 
-    @functools.cache  # noqa: B019 - the session lives as long as one call
     def _search_features(self, index: int, roll: int) -> Features:
-        return strongest(self._detect(self.photos[index], roll) if roll else self.features[index])
+        key = (index, roll)
+        if key not in self.searched:
+            found = self._detect(self.photos[index], roll) if roll else self.features[index]
+            self.searched[key] = strongest(found)
+        return self.searched[key]
 
     def _step(self, message: str) -> None:
         self.progress(self.done, self.total, message)
