@@ -114,6 +114,7 @@ using Singles = Floats<nb::ndim<1>>;
 using Coefficients = Floats<nb::shape<-1, -1, 3>>;
 using Plane = Floats<nb::ndim<2>>;
 using Picture = Floats<nb::shape<-1, -1, 3>>;
+using Mask = nb::ndarray<const bool, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using PlaneOut = FloatsOut<nb::ndim<2>>;
 using PictureOut = FloatsOut<nb::shape<-1, -1, 3>>;
 using Doubles44 = nb::ndarray<const double, nb::shape<4, 4>, nb::c_contig, nb::device::cpu>;
@@ -193,8 +194,8 @@ void backward(HeldFrame& held, const SplatArrays& arrays, const View& view, Pict
   chosen.kernels->backward(*held.frame, splats, view, rendered, gradients, out, threads);
 }
 
-double photometric_loss(Picture rgb, Picture target, std::optional<nb::ndarray<const bool, nb::ndim<2>, nb::c_contig, nb::device::cpu>> valid,
-                        float ssim_weight, std::optional<PictureOut> gradient, int threads) {
+double photometric_loss(Picture rgb, Picture target, std::optional<Mask> valid, float ssim_weight,
+                        std::optional<PictureOut> gradient, int threads) {
   require(rgb.shape(0) == target.shape(0) && rgb.shape(1) == target.shape(1), "target must have the shape of rgb");
   require(!valid || (valid->shape(0) == rgb.shape(0) && valid->shape(1) == rgb.shape(1)), "valid must be [H, W]");
   require(!gradient || (gradient->shape(0) == rgb.shape(0) && gradient->shape(1) == rgb.shape(1)),

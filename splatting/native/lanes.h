@@ -1,6 +1,6 @@
 // Eight floats at a time, by GCC/Clang vector types: AVX where there is AVX, two SSE or NEON registers elsewhere.
 
-constexpr int LANES = 8;
+constexpr int LANES = 8, LOG2_LANES = 3;
 typedef float Floats __attribute__((vector_size(4 * LANES), may_alias));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES), may_alias));
 

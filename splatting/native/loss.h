@@ -2,8 +2,9 @@
 // of eleven, and leave as gradients ten rows later. SSIM as in 3DGS: 11x11 Gaussian window, sigma 1.5, zero padding.
 
 constexpr int TAPS = 11, REACH = TAPS / 2;
-constexpr float WINDOW[TAPS] = {0.0010283801f, 0.0075987581f, 0.0360007721f, 0.1093606895f, 0.2130055377f, 0.2660117249f,
-                                0.2130055377f, 0.1093606895f, 0.0360007721f, 0.0075987581f, 0.0010283801f};
+constexpr float WINDOW[TAPS] = {0.0010283801f, 0.0075987581f, 0.0360007721f, 0.1093606895f,
+                                0.2130055377f, 0.2660117249f, 0.2130055377f, 0.1093606895f,
+                                0.0360007721f, 0.0075987581f, 0.0010283801f};
 constexpr float SSIM_C1 = 1e-4f, SSIM_C2 = 9e-4f;  // (0.01)^2 and (0.03)^2 for a range of 1
 constexpr int PAD = 16;                            // floats of zeros at both ends of a row, at least 3 x REACH
 
@@ -81,12 +82,13 @@ struct LossRows {
   Ring<4> pictures;
   Ring<3> derivatives;
 
-  LossRows(Memory& memory, int n) {
-    int stride = (n + 2 * PAD + 15) / 16 * 16;
-    constexpr int SINGLE = 11;
-    size_t rows = SINGLE + TAPS * 7;
-    float* at = memory.of<float>(rows * stride);
-    __builtin_memset(at, 0, rows * stride * sizeof(float));
+  static constexpr int ROWS = 11 + 7 * TAPS;
+  static int stride_of(int n) { return (n + 2 * PAD + 15) / 16 * 16; }
+
+  // `at` holds ROWS rows of stride_of(n) floats.
+  LossRows(float* at, int n) {
+    int stride = stride_of(n);
+    __builtin_memset(at, 0, static_cast<size_t>(ROWS) * stride * sizeof(float));
     float** padded[] = {&x, &t, &squares, &product, &derivative[0], &derivative[1], &derivative[2]};
     for (float** row : padded) *row = at + PAD, at += stride;
     for (float*& row : blurred) row = at, at += stride;
@@ -148,9 +150,8 @@ static void write_gradient_row(const LossInput& in, int y, LossRows& r, int newe
 }
 
 // The rows `range` of the picture; row_loss[y] gets the share of row y.
-static void loss_of_rows(const LossInput& in, Range range, double* row_loss, float* gradient) {
-  Memory memory;
-  LossRows rows(memory, 3 * in.width);
+static void loss_of_rows(const LossInput& in, Range range, float* scratch, double* row_loss, float* gradient) {
+  LossRows rows(scratch, 3 * in.width);
   int first = range.begin - 2 * REACH;
   float w = in.ssim_weight;
   for (int y = range.begin; y < range.end; y++) row_loss[y] = 0.;
@@ -172,12 +173,14 @@ static void loss_of_rows(const LossInput& in, Range range, double* row_loss, flo
 static double photometric_loss(const float* rgb, const float* target, const uint8_t* valid, int height, int width,
                                float ssim_weight, float* gradient, int threads) {
   LossInput in{rgb, target, valid, height, width, ssim_weight};
-  Memory memory;
-  double* row_loss = memory.of<double>(height);
+  Memory sums, rows;
+  double* row_loss = sums.of<double>(height);
+  size_t per_part = static_cast<size_t>(LossRows::ROWS) * LossRows::stride_of(3 * width);
+  float* scratch = rows.of<float>(threads * per_part);
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int part = 0; part < threads; part++) {
     Range range = chunk(height, part, threads);
-    if (range.begin < range.end) loss_of_rows(in, range, row_loss, gradient);
+    if (range.begin < range.end) loss_of_rows(in, range, scratch + part * per_part, row_loss, gradient);
   }
   double total = 0.;
   for (int y = 0; y < height; y++) total += row_loss[y];

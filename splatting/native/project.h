@@ -4,7 +4,7 @@
 constexpr float BLUR_PX2 = 0.3f;             // added to the 2D covariance: no ellipse is thinner than a pixel
 constexpr float LOG2_E = 1.4426950408889634f;
 constexpr float LOG2_MIN_ALPHA = -7.994353436858858f;  // log2(1/255): fainter contributions are skipped
-constexpr float VIEW_MARGIN = 0.3f;          // the Jacobian is taken at most this far (x the half view) outside the view
+constexpr float VIEW_MARGIN = 0.3f;          // the Jacobian is taken at most this far outside (x half the view)
 constexpr float MIN_QUAT_NORM2 = 1e-24f, MAX_QUAT_NORM2 = 1e36f;
 
 struct Geometry {
@@ -44,6 +44,8 @@ INLINE void covariance(Geometry& g) {
   g.var_x_given_y = determinant / g.var_y;
 }
 
+INLINE Floats kept_within(Floats value, float low, float high) { return smaller(larger(value, all(low)), all(high)); }
+
 INLINE Geometry geometry(const Splats& s, const View& view, const int* rows) {
   Geometry g;
   const auto& W = view.R;
@@ -64,8 +66,8 @@ INLINE Geometry geometry(const Splats& s, const View& view, const int* rows) {
   float margin_x = VIEW_MARGIN * 0.5f * view.width / view.fx, margin_y = VIEW_MARGIN * 0.5f * view.height / view.fy;
   Floats inverse_z = 1.f / g.z;
   g.tx = g.x * inverse_z, g.ty = g.y * inverse_z;
-  g.tx_kept = smaller(larger(g.tx, all(-view.cx / view.fx - margin_x)), all((view.width - view.cx) / view.fx + margin_x));
-  g.ty_kept = smaller(larger(g.ty, all(-view.cy / view.fy - margin_y)), all((view.height - view.cy) / view.fy + margin_y));
+  g.tx_kept = kept_within(g.tx, -view.cx / view.fx - margin_x, (view.width - view.cx) / view.fx + margin_x);
+  g.ty_kept = kept_within(g.ty, -view.cy / view.fy - margin_y, (view.height - view.cy) / view.fy + margin_y);
   Floats per_x = view.fx * inverse_z, per_y = view.fy * inverse_z;
   for (int c = 0; c < 3; c++) {
     g.scale[c] = gather(s.scales + c, rows, 3);

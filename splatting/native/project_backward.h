@@ -140,13 +140,14 @@ static void differentiate_block(const Frame& frame, const Splats& s, const View&
 static void differentiate_gaussians(const Frame& frame, const Splats& s, const View& view, const SplatGradients& out,
                                     int threads) {
   const Footprint* footprints = frame.footprints.as<Footprint>();
+  const Slot* slots = frame.slots.as<Slot>();
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
   for (int part = 0; part < threads; part++) {
     Range range = chunk(s.count, part, threads);
     int rows[LANES], count = 0;
     for (int row = range.begin; row < range.end; row++) {
       if (footprints[row].num_slots == 0) write_zeros(s, row, out);
-      else rows[count++] = row;
+      else rows[count++] = row, __builtin_prefetch(slots + footprints[row].first_slot);  // stored by depth: far apart
       if (count == LANES || (row + 1 == range.end && count > 0)) {
         for (int i = count; i < LANES; i++) rows[i] = rows[count - 1];
         differentiate_block(frame, s, view, rows, count, out);

@@ -67,8 +67,8 @@ INLINE void find_chords(const Footprint& f, const Tile& tile, Chords& c) {
     Floats half = square_root(larger((peak - LOG2_MIN_ALPHA) * inverse_bend, all(0.f))) + SLACK_PX;
     Floats low = smaller(larger(center - half, all(0.f)), all(TILE));
     Floats high = smaller(larger(center + half + 1.f, all(0.f)), all(TILE));  // truncated: first pixel behind the chord
-    Ints first = __builtin_convertvector(low, Ints) / LANES;
-    Ints end = (__builtin_convertvector(high, Ints) + (LANES - 1)) / LANES;
+    Ints first = __builtin_convertvector(low, Ints) >> LOG2_LANES;
+    Ints end = (__builtin_convertvector(high, Ints) + (LANES - 1)) >> LOG2_LANES;
     store(c.dy + at, dy), store(c.peak + at, peak), store(c.center + at, center);
     *reinterpret_cast<Ints*>(c.first_block + at) = first;
     *reinterpret_cast<Ints*>(c.end_block + at) = end > first ? end : first;

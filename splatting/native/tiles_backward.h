@@ -1,8 +1,8 @@
-// Gradients inside one tile. Walks front to back once more: with `remaining`, the gradient of all that is blended behind
-// a pixel's present place, neither the order of blending nor the last Gaussian of a pixel has to be kept.
+// Gradients inside one tile. Walks front to back once more: with `remaining`, the gradient of all that is blended
+// behind a pixel's present place, neither the order of blending nor the last Gaussian of a pixel has to be kept.
 //
 // For the i-th Gaussian of a pixel, with transmittance T before it, T' after it, value v = grad . feature + grad_alpha
-// and rest = sum of weight x value behind it:   dL/dalpha = T v - rest / (1 - alpha) = T v - rest T / T'.
+// and rest = sum of weight x value behind it:   dL/dalpha = T v - rest / (1 - alpha) = T (v - rest / T').
 
 template <bool WITH_DEPTH>
 INLINE void differentiate_in_tile(const Footprint& f, const Chords& c, TilePixels& p, Slot& slot) {
@@ -22,7 +22,7 @@ INLINE void differentiate_in_tile(const Footprint& f, const Chords& c, TilePixel
       }
       Floats rest = load(p.remaining + offset) - b.weight * value;
       store(p.remaining + offset, rest);
-      Floats by_alpha = b.before * value - rest * b.before / b.after;
+      Floats by_alpha = b.before * (value - rest / b.after);
       Floats g = b.is_blended & (b.unclamped < MAX_ALPHA) ? by_alpha * b.alpha : all(0.f);
       row_g += g;
       row_gu += g * b.u;
