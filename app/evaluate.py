@@ -18,6 +18,9 @@ EXAMPLES = (
     "handful evaluate out/room --against truth/cameras.json --photos train --json",
 )
 
+# Fields of PoseScores: which, what to call it, and the limits in degrees.
+_SHARES = (("auc", "AUC", (5, 10, 30)), ("rra", "rotation within", (5, 15)), ("rta", "direction within", (5, 15)))
+
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse what follows `handful evaluate`."""
@@ -43,12 +46,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the scores; returns the exit code."""
-    from recon.report import ReportFileError, read_report, to_plain
+    from recon.report import REPORT_NAME, ReportFileError, read_report, to_plain
 
+    if not (parsed.project / REPORT_NAME).is_file():
+        raise ReconError(
+            f"{parsed.project} is no project folder.", "Name the folder that was given to reconstruct with -o."
+        )
     try:
         report = read_report(parsed.project)
     except ReportFileError as error:
-        raise ReconError(str(error), "Name a folder that handful reconstruct made.") from error
+        raise ReconError(str(error), "Run reconstruct into that folder again.") from error
     poses = None if parsed.against is None else to_plain(_score_poses(parsed, report))
     scores = {"poses": poses, "heldout": to_plain(report.heldout)}
     if parsed.json:
@@ -92,11 +99,11 @@ def _table(scores: Mapping[str, Any]) -> list[str]:
     lines = []
     if (poses := scores["poses"]) is not None:
         lines.append(f"placed                {poses['num_placed']} of {poses['num_photos']}")
-        for key, title in (("auc", "AUC"), ("rra", "rotation within"), ("rta", "direction within")):
-            values = "   ".join(f"{limit}° {value:5.1f} %" for limit, value in poses[key].items())
+        for key, title, limits in _SHARES:
+            values = "   ".join(f"{limit}° {poses[f'{key}_{limit}']:.3f}" for limit in limits)
             lines.append(f"{title:20}  {values}")
-        lines.append(f"focal error           {_percent(poses['focal_error_percent'])}")
-        lines.append(f"camera centre error   {_percent(poses['center_error_percent'])} of the extent")
+        lines.append(f"focal error           {_percent(poses['focal_error'])}")
+        lines.append(f"camera centre error   {_percent(poses['center_error'])} of the extent")
     if (heldout := scores["heldout"]) is not None:
         rows = {"held-out photos": heldout, **heldout["views"]}
         width = max(map(len, rows))
@@ -118,4 +125,4 @@ def _quality(row: Mapping[str, Any]) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} %"
+    return "–" if value is None else f"{100 * value:.2f} %"

@@ -201,7 +201,7 @@ def read_report(folder: Path) -> Report:
             raise ReportFileError(f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}.")
         return _from_plain(plain, Report)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ReportFileError(f"{path} cannot be read: {error}") from error
+        raise ReportFileError(f"{path} is damaged: {error}.") from error
 
 
 def to_plain(value: Any) -> Any:

@@ -184,7 +184,7 @@ def _pair_cell(pair: PairReport | None, most: int) -> str:
     if pair.rejected is not None:
         return f'<td class="rejected" title="{escape(title)}. {escape(pair.rejected)}"><s>{pair.num_inliers}</s>'
     strength = (pair.num_inliers / most) ** 0.5
-    return f'<td style="--strength:{100 * strength:.0f}%" title="{escape(title)}">{pair.num_inliers}'
+    return f'<td style="--strength:{70 * strength:.0f}%" title="{escape(title)}">{pair.num_inliers}'
 
 
 def _stages(stages: Sequence[StageReport]) -> str:
