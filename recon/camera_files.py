@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +152,15 @@ def _read_folder(folder: Path) -> dict[str, DistortedCamera]:
     raise ValueError("the folder has no cameras.txt, cameras.bin, cameras.json or transforms.json")
 
 
+class _ColmapLens(NamedTuple):
+    """A line of `cameras.txt`."""
+
+    model: str
+    width: float
+    height: float
+    parameters: list[float]
+
+
 _LENS_MODELS: dict[str, Callable[[list[float]], tuple[float, ...]]] = {  # to fx, fy, cx, cy, k1, k2, p1, p2
     "SIMPLE_PINHOLE": lambda p: (p[0], p[0], p[1], p[2], 0, 0, 0, 0),
     "PINHOLE": lambda p: (*p[:4], 0, 0, 0, 0),
@@ -167,18 +176,18 @@ def _from_colmap_text(folder: Path) -> dict[str, DistortedCamera]:
     for line in _data_lines(folder / "cameras.txt"):
         if line.strip():
             camera_id, model, width, height, *parameters = line.split()
-            lenses[camera_id] = (model, float(width), float(height), [float(value) for value in parameters])
+            lenses[camera_id] = _ColmapLens(model, float(width), float(height), [float(value) for value in parameters])
     cameras = {}
     for line in _data_lines(folder / "images.txt")[::2]:  # every second line holds 2D points, and may be empty
         _, w, x, y, z, *t, camera_id, name = line.split(maxsplit=9)
-        model, width, height, parameters = lenses[camera_id]
-        if model not in _LENS_MODELS:
-            raise ValueError(f"the lens model {model} of {name.strip()} is not one of {', '.join(_LENS_MODELS)}")
+        lens = lenses[camera_id]
+        if lens.model not in _LENS_MODELS:
+            raise ValueError(f"the lens model {lens.model} of {name.strip()} is not one of {', '.join(_LENS_MODELS)}")
         cam_from_world = np.eye(4)
         cam_from_world[:3, :3] = Rotation.from_quat([float(value) for value in (x, y, z, w)]).as_matrix()
         cam_from_world[:3, 3] = [float(value) for value in t]
-        numbers = _LENS_MODELS[model](parameters)
-        cameras[_base_name(name.strip())] = _camera(numbers[:4], cam_from_world, width, height, numbers[4:])
+        numbers = _LENS_MODELS[lens.model](lens.parameters)
+        cameras[_base_name(name.strip())] = _camera(numbers[:4], cam_from_world, lens.width, lens.height, numbers[4:])
     return cameras
 
 
@@ -218,7 +227,7 @@ def _from_transforms(document: Mapping[str, Any]) -> dict[str, DistortedCamera]:
         if known.get("k3") or known.get("k4"):
             raise ValueError("lenses with k3 or k4 are not supported")
         world_from_opengl = np.array(known["transform_matrix"], np.float64)
-        cam_from_world = np.linalg.inv(world_from_opengl @ _OPENCV_FROM_OPENGL)
+        cam_from_world = np.asarray(np.linalg.inv(world_from_opengl @ _OPENCV_FROM_OPENGL), np.float64)
         distortion = [known.get(key, 0.0) for key in ("k1", "k2", "p1", "p2")]
         cameras[_base_name(known["file_path"])] = _camera(focal_and_center, cam_from_world, width, height, distortion)
     return cameras

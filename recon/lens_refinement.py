@@ -7,6 +7,7 @@ import numpy as np
 
 from recon.colmap import Adjusted, MapperGates, adjust, triangulate
 from recon.focal import FocalEvidence
+from recon.progress import Progress
 from recon.sparse_model import Lens, MappingProblem, SparseModel, residuals_px
 
 # Keypoint errors of one scene are not independent: the true error of a focal length was up to three times what the
@@ -27,6 +28,7 @@ def refine_model(
     *,
     focal_range: tuple[float, float],
     seed: int,
+    progress: Progress,
 ) -> tuple[SparseModel, tuple[str, ...]]:
     """Adjust the model with its lenses freed, triangulate anew and adjust once more.
 
@@ -42,25 +44,30 @@ def refine_model(
         gates: for triangulation.
         focal_range: shortest and longest focal length accepted, in units of the longer side.
         seed: of the triangulation.
+        progress: called before each step, with 90 to 94 of 100; may raise `Cancelled`.
 
     Returns:
         The model and warnings for the user, one sentence each.
     """
     used = {problem.lens_of[photo] for photo in model.cam_from_world}
     free = set(used)
+    progress(90, 100, "adjusting cameras and lenses")
     adjusted = adjust(problem, model, free_lenses=free)
     refused = {lens for lens in free if not _is_trusted(adjusted, lens, beliefs[lens], focal_range)}
     if refused:
         free -= refused
         believed = [Lens(beliefs[i].focal) if i in refused else lens for i, lens in enumerate(model.lenses)]
         adjusted = adjust(problem, replace(model, lenses=tuple(believed)), free_lenses=free)
+    progress(91, 100, "looking for lens distortion")
     has_radial = free == used and _radial_helps(problem, adjusted.model)
     start = (
         adjust(problem, adjusted.model, free_lenses=free, free_radial=has_radial).model
         if has_radial
         else adjusted.model
     )
+    progress(92, 100, "triangulating")
     points = triangulate(problem, start, gates, seed=seed)
+    progress(93, 100, "adjusting cameras once more")
     refined = adjust(problem, points, free_lenses=free, free_radial=has_radial).model
     return refined, _warnings(refused, beliefs)
 

@@ -15,6 +15,7 @@ from recon.sparse_model import Lens, MappingProblem, SparseModel, residuals_px
 log = logging.getLogger(__name__)
 
 _SUPPORT_PX = 2.0  # an observation counts 1 at no error and 0 from here on, in the mapping frame
+_WELL_KNOWN_SIGMA = 0.1  # of log(focal): nearer, mapping works as well and the last adjustment finds the rest
 _PRIOR_WEIGHT = 0.01  # share of all observations that a focal one sigma away must gain; chosen on three-photo sets
 
 
@@ -37,7 +38,7 @@ def find_model(
         problem: matches in the mapping frame.
         beliefs: what is known of each lens.
         gates: how much evidence mapping asks for.
-        step: factor between hypotheses for lenses without EXIF.
+        step: factor between hypotheses for lenses that are not known well.
         workers: hypotheses mapped at the same time.
         seed: of every random choice; one more for the second try.
         progress: called from this thread only, with up to 90 of 100.
@@ -60,10 +61,11 @@ def find_model(
 
 
 def focal_hypotheses(beliefs: Sequence[FocalEvidence], step: float) -> list[tuple[Lens, ...]]:
-    """The believed focal lengths; then, unless EXIF tells them all, all others shorter and longer by `step`."""
-    factors = [1.0] if all(belief.source == "exif" for belief in beliefs) else [1.0, 1 / step, step]
+    """The believed focal lengths; then, unless all are known well, the others shorter and longer by `step`."""
+    is_open = [belief.sigma > _WELL_KNOWN_SIGMA for belief in beliefs]
+    factors = [1.0, 1 / step, step] if any(is_open) else [1.0]
     return [
-        tuple(Lens(belief.focal * (1.0 if belief.source == "exif" else factor)) for belief in beliefs)
+        tuple(Lens(belief.focal * (factor if varies else 1.0)) for belief, varies in zip(beliefs, is_open, strict=True))
         for factor in factors
     ]
 
@@ -102,7 +104,7 @@ def _map_all(
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return _usable([future for future in futures])
+    return _usable(futures)
 
 
 def _usable(futures: Sequence[Future[SparseModel | None]]) -> list[SparseModel]:

@@ -40,7 +40,12 @@ class PoseConfig:
     )
     hypothesis_step: float = field(
         default=1.25,
-        metadata={"help": "factor between focal hypotheses where EXIF is silent", "unit": "", "low": 1.05, "high": 2.0},
+        metadata={
+            "help": "factor between focal hypotheses of a lens not known well",
+            "unit": "",
+            "low": 1.05,
+            "high": 2.0,
+        },
     )
     min_focal: float = field(
         default=0.4,
@@ -102,10 +107,15 @@ def estimate_poses(
     )
     warnings: tuple[str, ...] = ()
     if model is not None:
-        progress(90, 100, "adjusting cameras")
         model = without_contradicted_photos(problem, model, max_error_px=config.max_error_px)
         model, warnings = refine_model(
-            problem, model, beliefs, gates, focal_range=(config.min_focal, config.max_focal), seed=seed
+            problem,
+            model,
+            beliefs,
+            gates,
+            focal_range=(config.min_focal, config.max_focal),
+            seed=seed,
+            progress=progress,
         )
         model = without_large_errors(problem, model, max_error_px=config.max_error_px)
     _require_two(photos, {} if model is None else model.cam_from_world, heldout)

@@ -41,14 +41,14 @@ def distort(flat: NDArray[np.floating], distortion: NDArray[np.float64]) -> NDAr
 
 def straighten(bent: NDArray[np.floating], distortion: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse of `distort`, by Newton's method from the bent coordinates [..., 2]."""
-    bent = np.asarray(bent, np.float64)
-    flat, step_x, step_y = bent, np.array([1e-6, 0]), np.array([0, 1e-6])
+    target = np.asarray(bent, np.float64)
+    flat, step_x, step_y = target, np.array([1e-6, 0]), np.array([0, 1e-6])
     for _ in range(10):
-        error = distort(flat, distortion) - bent
+        error = distort(flat, distortion) - target
         by_x = (distort(flat + step_x, distortion) - distort(flat - step_x, distortion)) / 2e-6
         by_y = (distort(flat + step_y, distortion) - distort(flat - step_y, distortion)) / 2e-6
         jacobian = np.stack([by_x, by_y], axis=-1)  # [..., 2, 2]
-        flat = flat - np.linalg.solve(jacobian, error[..., None])[..., 0]
+        flat = np.asarray(flat - np.linalg.solve(jacobian, error[..., None])[..., 0], np.float64)
         if np.abs(error).max(initial=0) < 1e-12:
             break
     return flat
@@ -87,19 +87,22 @@ def undistorted_view(photo: Photo, distorted: DistortedCamera, working_side_px: 
     camera = full.resized(rgb.shape[1], rgb.shape[0])
     if not distorted.distortion.any():
         return View(photo.name, camera, rgb, np.ones(rgb.shape[:2], bool), mask, is_heldout)
-    source = _source_pixels(camera, distorted.distortion)
-    inside = (source >= 0) & (source <= [camera.width, camera.height])
+    source, valid = _source_pixels(camera, distorted.distortion)
     grid = (source - 0.5).astype(np.float32)  # OpenCV counts from pixel centres
-    straight = cv2.remap(rgb, grid[..., 0], grid[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    across, down = grid[..., 0], grid[..., 1]
+    straight = np.asarray(cv2.remap(rgb, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     if mask is not None:
-        nearest = cv2.remap(mask.astype(np.uint8), grid[..., 0], grid[..., 1], cv2.INTER_NEAREST)
-        mask = nearest.astype(bool)
-    return View(photo.name, camera, straight, inside.all(axis=-1), mask, is_heldout)
+        mask = np.asarray(cv2.remap(mask.astype(np.uint8), across, down, cv2.INTER_NEAREST), np.bool_)
+    return View(photo.name, camera, straight, valid, mask, is_heldout)
 
 
-def _source_pixels(camera: Camera, distortion: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each pixel of the undistorted view where it lies in the photo, [H, W, 2] px."""
+def _source_pixels(camera: Camera, distortion: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """For each pixel of the undistorted view where it lies in the photo, [H, W, 2] px, and whether it does, [H, W]."""
     x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     fx, fy, cx, cy = camera.K[0, 0], camera.K[1, 1], camera.K[0, 2], camera.K[1, 2]
-    bent = distort(np.stack([(x - cx) / fx, (y - cy) / fy], axis=-1), distortion)
-    return bent * [fx, fy] + [cx, cy]
+    flat = np.stack([(x - cx) / fx, (y - cy) / fy], axis=-1)
+    source = distort(flat, distortion) * [fx, fy] + [cx, cy]
+    is_inside = ((source >= 0) & (source <= [camera.width, camera.height])).all(axis=-1)
+    r2 = np.sum(flat**2, axis=-1)
+    is_unfolded = 1 + r2 * (3 * distortion[0] + 5 * r2 * distortion[1]) > 0  # beyond, the polynomial runs back inside
+    return source, np.asarray(is_inside & is_unfolded, np.bool_)

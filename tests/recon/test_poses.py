@@ -1,16 +1,20 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from recon.camera_files import read_cameras
 from recon.errors import ReconError
-from recon.match_photos import MatchGraph, PairMatches
+from recon.match_photos import MatchGraph, MatchingConfig, PairMatches, match_photos
+from recon.photo_loading import load_photos
 from recon.pose_metrics import focal_error, score_poses
 from recon.poses import PoseConfig, estimate_poses, reconstruction_from_cameras
 from recon.progress import Cancelled
 from recon.undistort import DistortedCamera, distort
 from splatting.camera import Camera
+from tests.photo_sets import scene_dir
 from tests.synthetic import SyntheticScene, arc_of_cameras, exact_scene, write_photos
 
 NO_DISTORTION = np.zeros(4)
@@ -104,6 +108,22 @@ def test_a_photo_with_too_few_ties_is_left_out_with_their_number(tmp_path: Path)
     assert "Only 8 of its matches" in found.unplaced[0].reason
 
 
+def test_a_photo_that_most_of_its_matches_contradict_is_left_out(tmp_path: Path) -> None:
+    """As with repeated structure: a few true matches place it, many with another photo say otherwise."""
+    scene = exact_scene(arc_of_cameras(4))
+    shuffled = np.stack([np.arange(300), np.random.default_rng(0).permutation(300)], axis=1)
+
+    def disturb(pair: PairMatches) -> PairMatches:
+        if pair.b != 3:
+            return pair
+        return replace(pair, indices=shuffled if pair.a == 1 else pair.indices[:40])
+
+    photos = write_photos(tmp_path, scene.cameras)
+    found = estimate(photos, keep_pairs(scene, disturb))
+    assert [view.name for view in found.views] == ["0.png", "1.png", "2.png"]
+    assert "contradict" in found.unplaced[0].reason
+
+
 def test_photos_with_nothing_in_common_are_refused(tmp_path: Path) -> None:
     scene = exact_scene(arc_of_cameras(3))
     nothing = np.zeros((0, 2), np.int64)
@@ -176,3 +196,21 @@ def test_a_known_camera_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_absurd_settings_are_refused_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         PoseConfig(**{name: -1})
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ["strecha_fountain_p11", "strecha_herz_jesus_p25"])
+def test_real_photos_with_surveyed_cameras_are_all_placed(name: str) -> None:
+    folder = scene_dir(name)
+    names = json.loads((folder / "splits.json").read_text())["splits"]["6"]["train"]
+    photos = load_photos([folder / photo for photo in names]).photos
+    found = estimate_poses(
+        photos, match_photos(photos, MatchingConfig()), CONFIG, working_side_px=640, heldout=frozenset(), seed=0
+    )
+    truth = {photo: known.camera for photo, known in read_cameras(folder / "cameras.json").items()}
+    scores = score_poses({view.name: view.camera for view in found.views}, truth, [photo.name for photo in photos])
+    assert scores.num_placed == 6
+    assert scores.auc_30 >= 0.97
+    assert scores.focal_error < 0.01

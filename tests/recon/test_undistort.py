@@ -76,6 +76,15 @@ def test_pixels_that_the_photo_never_had_are_not_valid(tmp_path: Path) -> None:
     assert barrel.valid.all()
 
 
+def test_corners_where_the_lens_polynomial_folds_back_are_not_valid(tmp_path: Path) -> None:
+    wide = replace(CAMERA, K=np.array([[260.0, 0, 320], [0, 260, 240], [0, 0, 1]]))
+    photo = write_photos(tmp_path, (wide,))[0]
+    view = undistorted_view(photo, DistortedCamera(wide, np.array([-0.3, 0, 0, 0])), 640, is_heldout=False)
+    assert not view.valid[0, 0]
+    assert view.valid[240, 80]
+    assert view.valid[0, 320]
+
+
 def test_masks_move_with_the_pixels(tmp_path: Path) -> None:
     photo = write_photos(tmp_path, (CAMERA,))[0]
     painted = np.zeros((480, 640), np.uint8)
