@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,8 @@ def _points(folder: Path) -> Floats:
     path = folder / "points.ply"
     if not path.is_file():
         return np.zeros((0, 3))
-    xyz = np.asarray(trimesh.load(path, process=False).vertices, dtype=np.float64).reshape(-1, 3)
+    cloud: Any = trimesh.load(path, process=False)
+    xyz = np.asarray(cloud.vertices, dtype=np.float64).reshape(-1, 3)
     return xyz[:: max(1, -(-len(xyz) // MAX_POINTS))]
 
 
