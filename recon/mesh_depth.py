@@ -20,6 +20,7 @@ from splatting.rasterizer import Rasterizer, Render
 # step from Gaussian to Gaussian, is the better estimate of it; where they differ by more, it mixes surfaces.
 _ONE_SURFACE = 0.02
 _GRADIENT_STEP_PX = 2
+_SAME_SURFACE = 0.03  # largest relative difference of stereo and rendered depth that confirm each other
 
 
 def surface_depth(render: Render, min_alpha: float = 0.5) -> NDArray[np.float32]:
@@ -94,6 +95,19 @@ def usable_depth(view: View, depth: NDArray[np.float32], *, far: float) -> NDArr
 def verified_depth(stereo: DepthMap, min_agreeing: int) -> NDArray[np.float32]:
     """Stereo depth [H, W] where at least `min_agreeing` other views confirmed it, else 0."""
     return np.where(stereo.num_agreeing >= min_agreeing, stereo.depth, 0).astype(np.float32)
+
+
+def merge_depths(
+    stereo: NDArray[np.float32], rendered: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """One depth map of two, 0 where neither knows [H, W], and where they confirm each other [H, W].
+
+    Where they do, their mean, whose errors are smaller than either's; where they do not, rendered depth, which was
+    fitted to all photos; stereo where nothing was rendered.
+    """
+    is_confirmed = (stereo > 0) & (rendered > 0) & (np.abs(stereo - rendered) < _SAME_SURFACE * stereo)
+    lone = np.where(rendered > 0, rendered, stereo)
+    return np.where(is_confirmed, 0.5 * (stereo + rendered), lone).astype(np.float32), is_confirmed
 
 
 def weigh(

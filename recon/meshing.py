@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface, surface_blocks
-from recon.mesh_depth import rendered_depths, usable_depth, verified_depth, weigh
+from recon.mesh_depth import merge_depths, rendered_depths, usable_depth, verified_depth, weigh
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians
@@ -35,7 +35,7 @@ class MeshConfig:
     depth: DepthSource = field(
         default="both",
         metadata={
-            "help": "depth to fuse: verified stereo, rendered Gaussians, or stereo completed by them",
+            "help": "depth to fuse: verified stereo, rendered Gaussians, or both merged",
             "unit": "",
         },
     )
@@ -44,8 +44,8 @@ class MeshConfig:
         metadata={"help": "side of a voxel, as seen in the foreground", "unit": "px", "low": 0.25, "high": 20},
     )
     truncation_voxels: float = field(
-        default=4.0,
-        metadata={"help": "reach of the distance field around a surface", "unit": "voxels", "low": 1.5, "high": 16},
+        default=6.0,
+        metadata={"help": "reach of the distance field around a surface", "unit": "voxels", "low": 1.5, "high": 32},
     )
     memory_mb: int = field(
         default=250,
@@ -68,7 +68,7 @@ class MeshConfig:
         default=1, metadata={"help": "other views that must confirm a stereo depth", "unit": "", "low": 0, "high": 20}
     )
     agreement: float = field(
-        default=0.015,
+        default=0.02,
         metadata={
             "help": "largest relative depth difference of views that agree",
             "unit": "",
@@ -83,9 +83,14 @@ class MeshConfig:
     lone_weight: float = field(
         default=0.25, metadata={"help": "weight of depth that no second view shows", "unit": "", "low": 0, "high": 1}
     )
-    gaussian_weight: float = field(
+    lone_source_weight: float = field(
         default=0.5,
-        metadata={"help": "weight of rendered depth beside verified stereo", "unit": "", "low": 0, "high": 1},
+        metadata={
+            "help": "weight where stereo and rendered depth do not confirm each other",
+            "unit": "",
+            "low": 0,
+            "high": 1,
+        },
     )
     min_component_share: float = field(
         default=0.005,
@@ -167,9 +172,9 @@ def depths_to_fuse(
     merged = []
     for idx, verified, render in zip(training, stereo, rendered, strict=True):
         far = config.far_factor * _median_depth(verified if (verified > 0).any() else render)
-        depth = usable_depth(views[idx], np.where(verified > 0, verified, render), far=far)
-        weight = np.where(verified > 0, 1.0, config.gaussian_weight).astype(np.float32)
-        merged.append(FusionView(views[idx].camera, depth, views[idx].rgb, weight))
+        depth, is_confirmed = merge_depths(verified, render)
+        weight = np.where(is_confirmed, 1.0, config.lone_source_weight).astype(np.float32)
+        merged.append(FusionView(views[idx].camera, usable_depth(views[idx], depth, far=far), views[idx].rgb, weight))
     return weigh(
         merged,
         tolerance=config.agreement,

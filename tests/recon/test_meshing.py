@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView, surface_blocks
-from recon.mesh_depth import incidence_cosine, surface_depth, weigh
+from recon.mesh_depth import incidence_cosine, merge_depths, surface_depth, weigh
 from recon.meshing import MeshConfig, choose_voxel_size, drop_degenerate, extract_mesh, mesh_from_depths, simplify
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians, Splats
@@ -78,7 +78,7 @@ def test_verified_stereo_alone_makes_the_mesh_and_heldout_views_do_not() -> None
 
 
 def test_rendered_gaussians_on_a_sphere_give_the_sphere() -> None:
-    config = MeshConfig(depth="gaussians", max_faces=20_000)
+    config = MeshConfig(depth="gaussians", truncation_voxels=4, max_faces=20_000)
     mesh = extract_mesh(sphere_of_gaussians(), sphere_views(), config, rasterizer=create("native"))
     radius = np.linalg.norm(mesh.vertices, axis=1)
     # Blobs of 0.03: what is visible lies up to two deviations in front of their centres.
@@ -220,3 +220,11 @@ def test_true_depth_of_a_statue_gives_its_true_mesh() -> None:
     distance = samples.query(mesh.vertices[on_object])[0]
     assert on_object.sum() > 1000
     assert np.median(distance) < 0.005 * meta["object_diagonal"]  # samples of the truth lie 0.3 % apart
+
+
+def test_stereo_and_rendered_depth_are_averaged_where_they_confirm_each_other() -> None:
+    stereo = np.array([[2.0, 2.0, 2.0, 0.0, 0.0]], np.float32)
+    rendered = np.array([[2.02, 3.0, 0.0, 1.5, 0.0]], np.float32)
+    depth, is_confirmed = merge_depths(stereo, rendered)
+    np.testing.assert_allclose(depth, [[2.01, 3.0, 2.0, 1.5, 0.0]], rtol=1e-6)
+    assert is_confirmed.tolist() == [[True, False, False, False, False]]
