@@ -174,5 +174,5 @@ def _print_outcome(report: "Report", folder: Path) -> None:
     if report.heldout is not None and report.heldout.psnr is not None:
         print(f"Held-out photos: PSNR {report.heldout.psnr:.2f} dB, SSIM {report.heldout.ssim:.3f}.")
     for what, path in report.outputs.items():
-        print(f"  {what:10} {folder / path}")
-    print(f"  {'report':10} {folder / 'report.html'}")
+        print(f"  {what:12} {folder / path}")
+    print(f"  {'report':12} {folder / 'report.html'}")

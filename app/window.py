@@ -54,7 +54,7 @@ class PhotoList(QListWidget):
         self.setMovement(QListWidget.Movement.Static)
         self.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.setIconSize(THUMBNAIL)
-        self.setSpacing(6)
+        self.setGridSize(THUMBNAIL + QSize(16, 32))  # fixed: thumbnails come after the names
         self.setAcceptDrops(True)
         self._without_thumbnail: list[QListWidgetItem] = []
 
