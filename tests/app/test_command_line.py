@@ -234,7 +234,7 @@ def test_the_good_photos_are_reconstructed_without_the_truncated_one(tmp_path: P
 
 
 @pytest.mark.weights
-def test_ctrl_c_cancels_and_the_next_run_resumes(tmp_path: Path, out: Path) -> None:
+def test_ctrl_c_cancels_and_says_how_to_resume(tmp_path: Path, out: Path) -> None:
     photos = [_noise(tmp_path / f"{seed}.jpg", seed, (480, 360)) for seed in range(8)]
     command = [*COMMAND, "reconstruct", *map(str, photos), "-o", str(out), "--progress", "jsonl"]
     with subprocess.Popen(
