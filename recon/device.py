@@ -35,21 +35,13 @@ def choose_device(name: DeviceName) -> Device:
                 "Leave --device out to use the CPU, or install a CUDA build of torch and a driver.",
             )
         return Device("cpu", "native")
-    problem = _gsplat_problem()
+    from splatting.rasterize_gsplat import why_unavailable  # gsplat takes seconds to import
+
+    problem = why_unavailable()
     if problem is None:
         return Device("cuda", "gsplat")
     if name == "cuda":
-        raise ReconError(
-            f"CUDA was asked for, but gsplat cannot be used: {problem}.",
-            "Install nvcc and a C++ compiler, or use --device cpu.",
-        )
+        raise ReconError(f"CUDA was asked for, but gsplat cannot be used: {problem}.", "Use --device cpu meanwhile.")
     return Device(
-        "cpu", "native", f"A CUDA device is there, but gsplat cannot be used ({problem}): the CPU is used instead."
+        "cpu", "native", f"There is a CUDA device, but gsplat cannot be used ({problem}): the CPU is used instead."
     )
-
-
-def _gsplat_problem() -> str | None:
-    """Why gsplat's CUDA kernels do not load, None if they do; compiles them on first use, which takes minutes."""
-    from splatting.rasterize_gsplat import why_unavailable
-
-    return why_unavailable()

@@ -15,6 +15,15 @@ except ImportError as error:
     raise ImportError('the CUDA rasterizer needs gsplat: pip install "gsplat>=1.5"') from error
 
 
+def why_unavailable() -> str | None:
+    """Why gsplat's CUDA kernels cannot be used, None if they can. Compiles them on first use, which takes minutes."""
+    try:
+        from gsplat.cuda import _backend
+    except Exception as error:  # noqa: BLE001 - a compiler that fails raises whatever it likes
+        return (str(error) or type(error).__name__).splitlines()[0]
+    return None if _backend._C is not None else "its kernels need nvcc and a C++ compiler, which were not found"
+
+
 def rasterize(
     splats: Splats,
     camera: Camera,
