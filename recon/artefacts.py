@@ -1,7 +1,7 @@
 """Store what a stage made in one open file, and read it back.
 
 A value is a tree of frozen dataclasses, tuples, dicts, numbers, strings, paths, arrays and tensors. The tree becomes
-JSON, the arrays members of the same NumPy archive. Nothing in a file is ever executed: only named dataclasses are built.
+JSON, the arrays members of one NumPy archive. Nothing in a file is ever executed: only known dataclasses are built.
 """
 
 import dataclasses
@@ -30,7 +30,8 @@ def save_artefact(value: Any, path: Path) -> None:
     tree = _encode(value, arrays)
     aside = path.with_name(path.name + ".partial")
     with open(aside, "wb") as file:
-        np.savez(file, tree=np.array(json.dumps(tree)), **{f"array_{i}": array for i, array in enumerate(arrays)})
+        members: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
+        np.savez(file, tree=np.array(json.dumps(tree)), **members)
     os.replace(aside, path)
 
 

@@ -1,10 +1,10 @@
 """Everything that can be set, and the three presets."""
 
-import dataclasses
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from matching.stereo import StereoConfig
+from recon.bounds import check_bounds
 from recon.dense_depth import DenseConfig
 from recon.initialise import InitialiseConfig
 from recon.match_photos import MatchingConfig
@@ -40,24 +40,6 @@ class ReconConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-
-
-def check_bounds(config: Any, prefix: str = "") -> None:
-    """Check every numeric field of a config dataclass, and of those inside it, against its `low` and `high`.
-
-    Raises:
-        ValueError: names the field, its value and what it may be.
-    """
-    for part in dataclasses.fields(config):
-        value, name = getattr(config, part.name), prefix + part.name
-        if dataclasses.is_dataclass(value):
-            check_bounds(value, name + ".")
-            continue
-        low, high = part.metadata.get("low"), part.metadata.get("high")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            too_low = low is not None and not value >= low
-            if too_low or (high is not None and not value <= high):
-                raise ValueError(f"{name} must lie between {low} and {high}, got {value}")
 
 
 _STANDARD = ReconConfig()

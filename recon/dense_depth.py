@@ -82,6 +82,7 @@ def estimate_depths(
         max_error_px=config.max_error_px,
         max_relative_depth=config.max_relative_depth,
         min_score=config.min_score,
+        num_threads=num_threads,
     )
     return tuple(
         DepthMap(np.where(agreeing > 0, fused, 0).astype(np.float32), np.clip(score, 0, 1), agreeing)

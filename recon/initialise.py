@@ -15,6 +15,8 @@ from recon.scene import DepthMap, PointCloud, View
 from splatting.gaussians import Gaussians
 from splatting.spherical_harmonics import sh_from_rgb
 
+Floats = NDArray[np.floating]
+
 VERIFIED_OPACITY = 0.5
 GUESSED_OPACITY = 0.3
 MAX_SCALE_PX = 4.0  # a verified Gaussian never starts wider than this in its own photo
@@ -40,9 +42,9 @@ class InitialiseConfig:
 class _Seeds:
     """Points that become Gaussians: xyz [N, 3], rgb [N, 3] in [0, 1], scale [N] world units."""
 
-    xyz: NDArray[np.float64]
-    rgb: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    xyz: Floats
+    rgb: Floats
+    scale: Floats
 
 
 def initialise(
@@ -136,9 +138,7 @@ def _guessed_seeds(
     return _Seeds(xyz[keep], blurred[row, column][keep] / 255, scale[keep])
 
 
-def _in_free_space(
-    index: int, xyz: NDArray[np.float64], views: Sequence[View], depth_maps: Sequence[DepthMap]
-) -> NDArray[np.bool_]:
+def _in_free_space(index: int, xyz: Floats, views: Sequence[View], depth_maps: Sequence[DepthMap]) -> NDArray[np.bool_]:
     """Points that another view looks through, because it verified a surface behind them."""
     floating = np.zeros(len(xyz), bool)
     for other, (view, depth_map) in enumerate(zip(views, depth_maps, strict=True)):

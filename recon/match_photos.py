@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import get_args
 
 import numpy as np
 import poselib
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from matching.matcher import MatcherName, SparseMatcher, create
 from matching.types import Features, Matches
 from matching.weights import WeightsError
+from recon.bounds import check_bounds
 from recon.errors import ReconError
 from recon.photo import Photo
 from recon.photo_rolls import choose_rolls, rolled, strongest, unrolled
@@ -63,12 +63,7 @@ class MatchingConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.matcher not in get_args(MatcherName):
-            raise ValueError(f"matcher must be one of {', '.join(get_args(MatcherName))}, got {self.matcher!r}")
-        for item in fields(self)[1:]:
-            value, low, high = getattr(self, item.name), item.metadata["low"], item.metadata["high"]
-            if not low <= value <= high:
-                raise ValueError(f"{item.name} must be in [{low}, {high}], got {value}")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)

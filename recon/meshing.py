@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import Literal
 
 import fast_simplification
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from recon.bounds import check_bounds
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface, surface_blocks
 from recon.mesh_depth import merge_depths, rendered_depths, usable_depth, verified_depth, weigh
@@ -107,12 +108,7 @@ class MeshConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.depth not in get_args(DepthSource):
-            raise ValueError(f"depth must be one of {', '.join(get_args(DepthSource))}, got {self.depth!r}")
-        for option in fields(self):
-            low, high, value = option.metadata.get("low"), option.metadata.get("high"), getattr(self, option.name)
-            if low is not None and not low <= value <= high:
-                raise ValueError(f"{option.name} must be between {low} and {high}, got {value}")
+        check_bounds(self)
 
 
 def extract_mesh(

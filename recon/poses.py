@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from recon.bounds import check_bounds
 from recon.colmap import MapperGates, triangulate
 from recon.errors import ReconError
 from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches
@@ -30,6 +31,10 @@ class PoseConfig:
     min_pose_inliers: int = field(
         default=12,
         metadata={"help": "ties to the scene that a photo needs to be placed", "unit": "", "low": 6, "high": 1000},
+    )
+    min_points: int = field(
+        default=30,
+        metadata={"help": "common points that tell a scene from chance", "unit": "", "low": 6, "high": 10_000},
     )
     min_point_angle_deg: float = field(
         default=1.0, metadata={"help": "smallest ray angle of a point", "unit": "deg", "low": 0.1, "high": 20.0}
@@ -60,10 +65,7 @@ class PoseConfig:
     )
 
     def __post_init__(self) -> None:
-        for name, spec in self.__dataclass_fields__.items():
-            value, low, high = getattr(self, name), spec.metadata["low"], spec.metadata["high"]
-            if not low <= value <= high:
-                raise ValueError(f"{name} must lie between {low} and {high}, got {value}")
+        check_bounds(self)
 
 
 def estimate_poses(
@@ -96,7 +98,8 @@ def estimate_poses(
         Frame and unit of the world are arbitrary.
 
     Raises:
-        ReconError: fewer than two photos (held-out ones not counted) could be placed.
+        ReconError: fewer than two photos (held-out ones not counted) could be placed, or too few points hold them
+            together.
         ValueError: the graph belongs to other photos.
     """
     _check_sizes(photos, graph)
@@ -120,6 +123,11 @@ def estimate_poses(
         model = without_large_errors(problem, model, max_error_px=config.max_error_px)
     _require_two(photos, {} if model is None else model.cam_from_world, heldout)
     assert model is not None
+    if len(model.xyz) < config.min_points:
+        raise ReconError(
+            f"Only {len(model.xyz)} common points were found in all photos: too few to tell one scene from chance.",
+            "Check that all photos show the same thing, and take them closer together.",
+        )
     progress(95, 100, "undistorting photos")
     cameras = {
         photo: camera_with_lens(photos[photo], model.lenses[problem.lens_of[photo]], cam_from_world)

@@ -20,8 +20,8 @@ class Render:
         rgb: colour over the background [H, W, 3]; not clamped above.
         alpha: accumulated opacity [H, W] in [0, 1].
         depth: accumulated depth, the sum of weight x z, [H, W]; divide by `alpha` for the expected depth.
-        median_depth: z of the Gaussian at which the transmittance falls to one half or below [H, W]; 0 where it never does.
-            Carries no gradient.
+        median_depth: z of the Gaussian at which the transmittance falls to one half or below [H, W]; 0 where it never
+            does. Carries no gradient.
     """
 
     rgb: Tensor

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +33,12 @@ def _config() -> ReconConfig:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Report, list[PipelineEvent]]]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report, list[PipelineEvent]]:
     out = tmp_path_factory.mktemp("runs") / "banana"
     events: list[PipelineEvent] = []
     inputs = [SAMPLES / "banana" / name for name in PHOTOS]
     report = reconstruct(inputs, out, _config(), preset="draft", holdout=[HELD_OUT], progress=events.append)
-    yield out, report, events
+    return out, report, events
 
 
 @pytest.mark.weights

@@ -132,6 +132,15 @@ def test_photos_with_nothing_in_common_are_refused(tmp_path: Path) -> None:
         estimate(write_photos(tmp_path, scene.cameras), scene)
 
 
+def test_a_handful_of_points_is_not_taken_for_a_scene(tmp_path: Path) -> None:
+    """Pictures of coarse noise gave two photos and 13 points."""
+    scene = exact_scene(arc_of_cameras(3), num_points=20)
+    photos = write_photos(tmp_path, scene.cameras)
+    with pytest.raises(ReconError, match="common points") as caught:
+        estimate(photos, scene)
+    assert caught.value.hint
+
+
 def test_rejected_pairs_are_not_used(tmp_path: Path) -> None:
     scene = exact_scene(arc_of_cameras(3))
     scene = keep_pairs(scene, lambda p: replace(p, rejected="scattered"))
