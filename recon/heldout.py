@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from recon.dense import DenseScene
 from recon.errors import ReconError
 from recon.optimise import target_rgb
 from recon.photo import Photo
+from recon.previews import save_jpeg
 from recon.report import HeldoutReport, ViewQuality, summarise_heldout
 from recon.scene import View
 from splatting.gaussians import Gaussians
@@ -73,11 +72,6 @@ def score_heldout(
             covered_share=float(covered.sum() / max(1, view.valid.sum())),
         )
         stem = Path(view.name).stem
-        _save_jpeg(previews / f"heldout_{stem}_photo.jpg", photo)
-        _save_jpeg(previews / f"heldout_{stem}_render.jpg", render)
+        save_jpeg(previews / f"heldout_{stem}_photo.jpg", np.round(photo * 255).astype(np.uint8))
+        save_jpeg(previews / f"heldout_{stem}_render.jpg", np.round(render * 255).astype(np.uint8))
     return summarise_heldout(scores) if scores else None
-
-
-def _save_jpeg(path: Path, rgb: NDArray[np.float32]) -> None:
-    pixels = np.round(rgb * 255).astype(np.uint8)
-    path.write_bytes(cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())

@@ -15,14 +15,17 @@ from recon import report as report_files
 from recon.camera_files import write_cameras_json, write_colmap
 from recon.dense import DenseScene
 from recon.mesh_files import write_mesh as write_mesh_file
+from recon.optimise import background_of
 from recon.photo_loading import PhotoSet
+from recon.previews import mesh_picture, preview_camera, save_jpeg, splat_picture
 from recon.project import PROJECT_FILE, Project, write_text
 from recon.report import Report
-from recon.scene import Mesh, Reconstruction
+from recon.scene import Mesh, Reconstruction, View
 from recon.summary import Results
 from recon.version import program_version
 from splatting.gaussians import Gaussians
 from splatting.ply import write_ply
+from splatting.rasterizer import Rasterizer
 from splatting.spherical_harmonics import rgb_from_sh
 
 THUMBNAIL_SIDE_PX = 320
@@ -69,15 +72,18 @@ def write_points(project: Project, dense: DenseScene) -> Written:
     return {"points": "points.ply"}
 
 
-def write_splats(project: Project, gaussians: Gaussians) -> Written:
-    """Write `splats.ply`."""
+def write_splats(project: Project, gaussians: Gaussians, views: Sequence[View], rasterizer: Rasterizer) -> Written:
+    """Write `splats.ply` and a picture of it."""
     write_ply(gaussians, project.folder / "splats.ply")
+    picture = splat_picture(gaussians, preview_camera(views), rasterizer, background_of(views))
+    save_jpeg(project.previews / "scene.jpg", picture)
     return {"splats": "splats.ply"}
 
 
-def write_mesh(project: Project, mesh: Mesh) -> Written:
-    """Write `mesh.glb`."""
+def write_mesh(project: Project, mesh: Mesh, views: Sequence[View]) -> Written:
+    """Write `mesh.glb` and a picture of it."""
     write_mesh_file(mesh, project.folder / "mesh.glb")
+    save_jpeg(project.previews / "mesh.jpg", mesh_picture(mesh, preview_camera(views)))
     return {"mesh": "mesh.glb"}
 
 

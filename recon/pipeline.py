@@ -131,7 +131,7 @@ def _run(
     )
     heldout_views = [view for view in scene.views if view.is_heldout]
     results.heldout = score_heldout(gaussians, dense, heldout_views, draw, background_of(views), project.previews)
-    results.written |= outputs.write_splats(project, gaussians)
+    results.written |= outputs.write_splats(project, gaussians, views, draw)
     if stages.is_over:
         return
 
@@ -143,7 +143,7 @@ def _run(
         ),
         (Mesh,),
     )
-    results.written |= outputs.write_mesh(project, results.mesh)
+    results.written |= outputs.write_mesh(project, results.mesh, views)
 
 
 def _place(
