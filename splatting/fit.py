@@ -45,6 +45,10 @@ class FitConfig:
         default=0.999,
         metadata={"help": "factor on opacities per step, from 15 % to 80 %", "unit": "", "low": 0.9, "high": 1},
     )
+    coarse_share: float = field(
+        default=0.3,
+        metadata={"help": "share of the steps that run at half size, first", "unit": "", "low": 0, "high": 1},
+    )
     ssim_weight: float = field(
         default=0.2, metadata={"help": "share of 1 - SSIM in the loss", "unit": "", "low": 0, "high": 1}
     )
@@ -72,6 +76,19 @@ class TrainingView:
     camera: Camera
     rgb: Tensor
     valid: Tensor | None = None
+
+
+def halved(view: TrainingView) -> TrainingView:
+    """The view at half its size, box-filtered; an odd last row or column is dropped."""
+    height, width = view.camera.height // 2, view.camera.width // 2
+    even = Camera(view.camera.K, view.camera.cam_from_world, 2 * width, 2 * height)
+
+    def shrink(image: Tensor) -> Tensor:
+        blocks = image[: 2 * height, : 2 * width].float().unflatten(0, (height, 2)).unflatten(2, (width, 2))
+        return blocks.mean(dim=(1, 3))
+
+    valid = None if view.valid is None else shrink(view.valid) > 0.99  # a block is valid if all of it is
+    return TrainingView(even.resized(width, height), shrink(view.rgb).contiguous(), valid)
 
 
 @dataclass(frozen=True)
@@ -145,10 +162,11 @@ def fit(
     optimizer = _make_optimizer(leaves, config, bounds.extent)
     order: list[int] = []
     num_steps = config.num_iterations
+    coarse_views = [halved(view) for view in views] if config.coarse_share > 0 else []
     for step in range(1, num_steps + 1):
         if not order:
             order = numpy_random.permutation(len(views)).tolist()
-        view = views[order.pop()]
+        view = (coarse_views if step <= config.coarse_share * num_steps else views)[order.pop()]
         optimizer.param_groups[0]["lr"] = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
 
         splats = _drop_out(_join(leaves).activate(), config.dropout * step / num_steps, torch_random)

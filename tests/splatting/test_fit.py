@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from splatting.camera import Camera
-from splatting.fit import FitConfig, TrainingView, fit, scene_bounds
+from splatting.fit import FitConfig, TrainingView, fit, halved, scene_bounds
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import create
 
@@ -151,3 +151,18 @@ def test_without_views_there_is_nothing_to_fit() -> None:
             seed=0,
             progress=lambda done, total, message: None,
         )
+
+
+def test_a_halved_view_shows_the_mean_of_each_block_through_the_same_rays() -> None:
+    rgb = torch.rand(7, 9, 3, generator=torch.Generator().manual_seed(0))
+    valid = torch.ones(7, 9, dtype=torch.bool)
+    valid[0, 0] = False
+    camera = Camera(np.array([[50.0, 0, 4.5], [0, 50.0, 3.5], [0, 0, 1]]), np.eye(4), 9, 7)
+    half = halved(TrainingView(camera, rgb, valid))
+    assert (half.camera.width, half.camera.height) == (4, 3)
+    torch.testing.assert_close(half.rgb[1, 2], rgb[2:4, 4:6].mean((0, 1)))
+    assert half.valid is not None
+    assert not half.valid[0, 0]
+    assert half.valid.sum() == 11
+    point = np.array([[0.1, -0.05, 2.0]])
+    np.testing.assert_allclose(half.camera.project(point)[0], camera.project(point)[0] / 2)
