@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from matching.stereo import StereoConfig
 from recon.bounds import check_bounds
 from recon.dense_depth import DenseConfig
 from recon.initialise import InitialiseConfig
@@ -49,14 +48,12 @@ PRESETS: dict[PresetName, ReconConfig] = {
         _STANDARD,
         initialise=InitialiseConfig(num_gaussians=80_000),
         fit=FitConfig(num_iterations=250),
-        mesh=MeshConfig(),
     ),
     "standard": _STANDARD,
     "best": replace(
         _STANDARD,
-        working_side_px=1280,
-        dense=DenseConfig(stereo=StereoConfig()),
-        initialise=InitialiseConfig(num_gaussians=300_000),
-        fit=FitConfig(num_iterations=2500, sh_degree=2),
+        working_side_px=1024,
+        initialise=InitialiseConfig(num_gaussians=250_000),
+        fit=FitConfig(num_iterations=2000, sh_degree=2),
     ),
 }

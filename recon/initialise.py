@@ -21,7 +21,7 @@ VERIFIED_OPACITY = 0.5
 GUESSED_OPACITY = 0.3
 MAX_SCALE_PX = 4.0  # a verified Gaussian never starts wider than this in its own photo
 ISOLATION = 8.0  # times the usual neighbour distance that makes a point an outlier
-GUESS_STEP_PX = 4  # one guessed Gaussian per so many pixels in both directions
+GUESSES_PER_SIDE = 160  # guesses are as coarse whatever the working size: one every 4 px at 640
 GUESS_MARGIN_PX = 2.5  # verified Gaussians reach this far themselves
 FREE_SPACE_MARGIN = 0.985  # a guess this much nearer than another view's verified surface floats in its free space
 
@@ -123,10 +123,9 @@ def _guessed_seeds(
     if not known.any() or known[wanted].all():
         return _Seeds(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0))
     completed = complete_depth(view, depth_maps[index], points, index)
+    step = max(2, round(max(known.shape) / GUESSES_PER_SIDE))
     to_known = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)
-    row, column = np.mgrid[
-        GUESS_STEP_PX // 2 : known.shape[0] : GUESS_STEP_PX, GUESS_STEP_PX // 2 : known.shape[1] : GUESS_STEP_PX
-    ]
+    row, column = np.mgrid[step // 2 : known.shape[0] : step, step // 2 : known.shape[1] : step]
     row, column = row.ravel(), column.ravel()
     use = (to_known[row, column] > GUESS_MARGIN_PX) & wanted[row, column]
     row, column = row[use], column[use]
@@ -134,7 +133,7 @@ def _guessed_seeds(
     xyz = view.camera.unproject(np.stack([column + 0.5, row + 0.5], 1), depth)
     keep = ~_in_free_space(index, xyz, views, depth_maps)
     blurred = cv2.GaussianBlur(view.rgb, (0, 0), 1.0)
-    scale = 0.6 * GUESS_STEP_PX * depth / view.camera.K[0, 0]
+    scale = 0.6 * step * depth / view.camera.K[0, 0]
     return _Seeds(xyz[keep], blurred[row, column][keep] / 255, scale[keep])
 
 
