@@ -30,7 +30,7 @@ test: $(STAMPS)/handful $(STAMPS)/system  ## style, types and every test that ta
 	@$(BIN)/python -m pytest -m "not slow"
 
 bench: $(STAMPS)/handful  ## the measurements in tests/bench
-	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python -m tests.bench.$$(basename $$script .py) || exit 1; done
 
 gui: $(STAMPS)/handful  ## open the window
 	@$(BIN)/python -m app gui
