@@ -10,7 +10,6 @@ with `x_cam = w2c @ x_world`, camera axes x right, y down, z forward, and pixel 
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ from scipy.spatial.transform import Rotation
 from recon.errors import ReconError
 from recon.scene import PointCloud, Reconstruction, View
 from recon.undistort import DistortedCamera
+from recon.whole_files import write_whole
 from splatting.camera import Camera
 
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: y and z turn round
@@ -71,7 +71,7 @@ def write_cameras_json(views: Sequence[View], path: Path) -> None:
         }
         for view in views
     ]
-    _replace(path, json.dumps({"convention": "opencv", "images": images}, indent=1) + "\n")
+    write_whole(path, json.dumps({"convention": "opencv", "images": images}, indent=1) + "\n")
 
 
 def write_colmap(scene: Reconstruction, folder: Path) -> None:
@@ -82,9 +82,9 @@ def write_colmap(scene: Reconstruction, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     observations = _observations(scene.views, scene.points)
-    _replace(folder / "cameras.txt", _cameras_text(scene.views))
-    _replace(folder / "images.txt", _images_text(scene.views, observations))
-    _replace(folder / "points3D.txt", _points_text(scene.points, observations))
+    write_whole(folder / "cameras.txt", _cameras_text(scene.views))
+    write_whole(folder / "images.txt", _images_text(scene.views, observations))
+    write_whole(folder / "points3D.txt", _points_text(scene.points, observations))
 
 
 def _observations(views: Sequence[View], points: PointCloud) -> list[dict[int, NDArray[np.float64]]]:
@@ -261,10 +261,3 @@ def _camera(
 
 def _base_name(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).name
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write aside, then rename, so that no half-written file is ever seen."""
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)

@@ -1,7 +1,6 @@
 """Mesh files: GLB, PLY, OBJ and STL, written whole or not at all."""
 
 import json
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from recon.scene import Mesh
+from recon.whole_files import write_whole
 
 FORMATS = (".glb", ".ply", ".obj", ".stl")
 _FLOAT, _UINT = 5126, 5125  # glTF component types
@@ -34,12 +34,7 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
     else:
         colored = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.vertex_rgb, process=False)
         data = colored.export(file_type=suffix[1:])
-    aside = path.with_name(path.name + ".partial")
-    try:
-        aside.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(path, data)
 
 
 def read_mesh(path: Path) -> Mesh:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,11 +17,12 @@ from recon.mesh_files import write_mesh as write_mesh_file
 from recon.optimise import background_of
 from recon.photo_loading import PhotoSet
 from recon.previews import mesh_picture, preview_camera, save_jpeg, splat_picture
-from recon.project import PROJECT_FILE, Project, write_text
+from recon.project import PROJECT_FILE, Project
 from recon.report import Report
 from recon.scene import Mesh, Reconstruction, View
 from recon.summary import Results
 from recon.version import program_version
+from recon.whole_files import write_whole
 from splatting.gaussians import Gaussians
 from splatting.ply import write_ply
 from splatting.rasterizer import Rasterizer
@@ -46,7 +46,7 @@ def write_project(
         "holdout": list(heldout),
         "cameras": str(cameras.resolve()) if cameras else None,
     }
-    write_text(project.folder / PROJECT_FILE, json.dumps(asked, indent=1) + "\n")
+    write_whole(project.folder / PROJECT_FILE, json.dumps(asked, indent=1) + "\n")
     for photo in photos.photos:
         thumbnail = photo.pixels(THUMBNAIL_SIDE_PX)
         _write_image(project.previews / f"photo_{Path(photo.name).stem}.jpg", thumbnail)
@@ -68,7 +68,7 @@ def write_points(project: Project, dense: DenseScene) -> Written:
     xyz = dense.gaussians.means.numpy()[dense.is_verified]
     rgb = rgb_from_sh(dense.gaussians.sh[:, 0]).numpy()[dense.is_verified].clip(0, 1)
     cloud = trimesh.PointCloud(xyz, colors=np.round(rgb * 255).astype(np.uint8))
-    _write_bytes(project.folder / "points.ply", cloud.export(file_type="ply"))
+    write_whole(project.folder / "points.ply", cloud.export(file_type="ply"))
     return {"points": "points.ply"}
 
 
@@ -95,12 +95,6 @@ def write_report(project: Project, report: Report) -> None:
 def _write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
     """Write a picture under its own name; JPEG at high quality, everything else as PNG data would be lossless."""
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        _write_bytes(path, iio.imwrite("<bytes>", rgb, extension=".jpg", quality=95, subsampling=0))
+        write_whole(path, iio.imwrite("<bytes>", rgb, extension=".jpg", quality=95, subsampling=0))
     else:
-        _write_bytes(path, iio.imwrite("<bytes>", rgb, extension=".png"))
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    aside = path.with_name(path.name + ".partial")
-    aside.write_bytes(data)
-    os.replace(aside, path)
+        write_whole(path, iio.imwrite("<bytes>", rgb, extension=".png"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from recon.errors import ReconError
 from recon.photo import Photo
+from recon.whole_files import write_whole
 
 PROJECT_FILE = "project.json"
 KNOWN_FILES = (PROJECT_FILE, "report.json", "report.html")
@@ -45,7 +46,7 @@ class Project:
 
     def set_record(self, stage: str, record: dict[str, Any]) -> None:
         """Remember something about the stored artefact."""
-        write_text(self.work / f"{stage}.json", json.dumps(record, indent=1))
+        write_whole(self.work / f"{stage}.json", json.dumps(record, indent=1))
 
 
 def open_project(folder: Path) -> Project:
@@ -66,7 +67,7 @@ def open_project(folder: Path) -> Project:
         (folder / "work").mkdir(parents=True, exist_ok=True)
         (folder / "previews").mkdir(exist_ok=True)
         if PROJECT_FILE not in entries:  # marks the folder as ours, and shows that it can be written
-            write_text(folder / PROJECT_FILE, "{}\n")
+            write_whole(folder / PROJECT_FILE, "{}\n")
         else:
             os.utime(folder / PROJECT_FILE)
     except OSError as error:
@@ -95,10 +96,3 @@ def identities(photos: Sequence[Photo]) -> list[list[str | None]]:
 def fingerprint(*parts: Any) -> str:
     """A digest of JSON-like values: equal parts give equal digests."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recon.mesh_depth import surface_depth
 from recon.progress import Progress, no_progress
+from recon.whole_files import write_whole
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians, Splats
 from splatting.rasterizer import Rasterizer, Render
@@ -125,10 +126,5 @@ def _render(splats: Splats, camera: Camera, rasterizer: Rasterizer, background: 
 
 
 def _write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Path:
-    aside = path.with_name(path.name + ".partial")
-    try:
-        aside.write_bytes(iio.imwrite("<bytes>", pixels, extension=".png"))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(path, iio.imwrite("<bytes>", pixels, extension=".png"))
     return path

@@ -7,7 +7,6 @@ would break.
 import dataclasses
 import json
 import math
-import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from recon.version import program_version
+from recon.whole_files import write_whole
 
 SCHEMA_VERSION = 1
 REPORT_NAME = "report.json"
@@ -183,8 +183,8 @@ def write_report(report: Report, folder: Path) -> None:
     """
     from recon.report_html import report_page  # it imports the types above
 
-    _write_whole(folder / REPORT_NAME, json.dumps(to_plain(report), indent=2, ensure_ascii=False) + "\n")
-    _write_whole(folder / "report.html", report_page(report, folder))
+    write_whole(folder / REPORT_NAME, json.dumps(to_plain(report), indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / "report.html", report_page(report, folder))
 
 
 def read_report(folder: Path) -> Report:
@@ -242,9 +242,3 @@ def _from_plain(plain: Any, kind: Any) -> Any:
     if origin is dict:
         return {key: _from_plain(item, args[1]) for key, item in plain.items()}
     return plain
-
-
-def _write_whole(path: Path, text: str) -> None:
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
