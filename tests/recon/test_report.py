@@ -1,6 +1,7 @@
 """report.json: what is written can be read, is valid, and appears whole."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def test_an_interrupted_write_leaves_the_old_report(tmp_path: Path, monkeypatch:
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(recon.report.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_report(FAILED, tmp_path)
     assert read_report(tmp_path) == FULL
