@@ -25,6 +25,7 @@ from recon.undistort import DistortedCamera
 from recon.whole_files import write_whole
 from splatting.camera import Camera
 
+WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: y and z turn round
 
 
@@ -55,11 +56,17 @@ def read_cameras(path: Path) -> dict[str, DistortedCamera]:
         raise ReconError(f"{path} does not hold cameras that can be used: {error!s}.", hint) from error
 
 
+def image_name(view: View) -> str:
+    """File name of a view's undistorted image: the photo's, except for kinds of files that hardly any program reads."""
+    path = PurePosixPath(view.name)
+    return view.name if path.suffix.lower() in WRITABLE_SUFFIXES else path.with_suffix(".png").name
+
+
 def write_cameras_json(views: Sequence[View], path: Path) -> None:
     """Write the pinhole cameras of views as `cameras.json`; an existing file is replaced at once."""
     images = [
         {
-            "file": view.name,
+            "file": image_name(view),
             "width": view.camera.width,
             "height": view.camera.height,
             "fx": float(view.camera.K[0, 0]),
@@ -112,7 +119,7 @@ def _images_text(views: Sequence[View], observations: Sequence[Mapping[int, NDAr
     for image_id, (view, seen) in enumerate(zip(views, observations, strict=True), start=1):
         x, y, z, w = Rotation.from_matrix(view.camera.R).as_quat()
         pose = _numbers([w, x, y, z, *view.camera.t])
-        lines.append(f"{image_id} {pose} {image_id} {view.name}")
+        lines.append(f"{image_id} {pose} {image_id} {image_name(view)}")
         lines.append(" ".join(f"{pixel[0]:.4f} {pixel[1]:.4f} {point + 1}" for point, pixel in seen.items()))
     return "\n".join(lines) + "\n"
 

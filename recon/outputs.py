@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -11,7 +12,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from recon import report as report_files
-from recon.camera_files import write_cameras_json, write_colmap
+from recon.camera_files import image_name, write_cameras_json, write_colmap
 from recon.dense import DenseScene
 from recon.mesh_files import write_mesh as write_mesh_file
 from recon.optimise import background_of
@@ -57,7 +58,7 @@ def write_cameras(project: Project, scene: Reconstruction) -> Written:
     images = project.folder / "images"
     images.mkdir(exist_ok=True)
     for view in scene.views:
-        _write_image(images / view.name, view.rgb)
+        _write_image(images / image_name(view), view.rgb)
     write_colmap(scene, project.folder / "cameras")
     write_cameras_json(scene.views, project.folder / "cameras.json")
     return {"images": "images", "cameras": "cameras", "cameras_json": "cameras.json"}
@@ -93,8 +94,10 @@ def write_report(project: Project, report: Report) -> None:
 
 
 def _write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write a picture under its own name; JPEG at high quality, everything else as PNG data would be lossless."""
+    """Write a picture in the format that its name says: JPEG and WebP at high quality, the others lossless."""
+    options: dict[str, Any] = {}
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        write_whole(path, iio.imwrite("<bytes>", rgb, extension=".jpg", quality=95, subsampling=0))
-    else:
-        write_whole(path, iio.imwrite("<bytes>", rgb, extension=".png"))
+        options = {"quality": 95, "subsampling": 0}
+    elif path.suffix.lower() == ".webp":
+        options = {"quality": 95}
+    write_whole(path, iio.imwrite("<bytes>", rgb, extension=path.suffix.lower(), plugin="pillow", **options))

@@ -33,7 +33,8 @@ class Photo:
         path: where it lies.
         width, height: full size in px, after EXIF orientation.
         focal_prior_px: focal length at full size from EXIF, None if unknown.
-        camera_label: photos with the same label were taken with the same lens and setting and share intrinsics.
+        camera_label: photos with the same label were taken with the same lens and setting and share intrinsics,
+            measured in longer sides: a resized copy, or the camera held upright, changes nothing.
         mask_path: a file in `masks/` beside it that shows the object (non-zero = object), None if there is none.
         has_alpha: the photo's own alpha channel is its mask.
         sha256: of the file.

@@ -161,7 +161,7 @@ def _read(path: Path, name: str) -> tuple[Photo, PhotoLook]:
         width=width,
         height=height,
         focal_prior_px=focal,
-        camera_label=f"{label}, {width}x{height}",
+        camera_label=f"{label}, {max(width, height) / min(width, height):.2f}:1",
         mask_path=_find_mask(path),
         has_alpha=has_alpha,
         sha256=hashlib.sha256(data).hexdigest(),

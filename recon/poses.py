@@ -190,19 +190,16 @@ def reconstruction_from_cameras(
 def _pose_problem(
     photos: Sequence[Photo], graph: MatchGraph, *, seed: int
 ) -> tuple[MappingProblem, tuple[FocalEvidence, ...]]:
-    """The matches in the mapping frame, and what is known of each lens.
-
-    Photos share a lens if they share label and size; portrait and landscape are the same size.
-    """
-    keys = [(p.camera_label, max(p.width, p.height), min(p.width, p.height)) for p in photos]
-    lenses = list(dict.fromkeys(keys))
+    """The matches in the mapping frame, and what is known of each lens; photos of one label share a lens."""
+    labels = [photo.camera_label for photo in photos]
+    lenses = list(dict.fromkeys(labels))
     keypoints = tuple(to_mapping_frame(own, p.width, p.height) for p, own in zip(photos, graph.keypoints, strict=True))
     usable = tuple(pair for pair in graph.pairs if pair.rejected is None)
-    problem = MappingProblem(keypoints, usable, tuple(lenses.index(key) for key in keys))
+    problem = MappingProblem(keypoints, usable, tuple(lenses.index(label) for label in labels))
     beliefs = []
-    for lens_idx, key in enumerate(lenses):
-        priors = [p.focal_prior_px for p, own in zip(photos, keys, strict=True) if own == key]
-        known = [prior / key[1] for prior in priors if prior is not None]
+    for lens_idx, label in enumerate(lenses):
+        own = [photo for photo in photos if photo.camera_label == label]
+        known = [p.focal_prior_px / max(p.width, p.height) for p in own if p.focal_prior_px is not None]
         if known:
             beliefs.append(evidence_from_exif(float(np.median(known))))
             continue

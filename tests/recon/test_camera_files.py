@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon.camera_files import read_cameras, write_cameras_json, write_colmap
+from recon.camera_files import image_name, read_cameras, write_cameras_json, write_colmap
 from recon.errors import ReconError
 from recon.scene import PointCloud, Reconstruction, View
 from tests.synthetic import arc_of_cameras, exact_scene
@@ -154,3 +154,9 @@ def test_missing_camera_files_are_refused(tmp_path: Path) -> None:
         read_cameras(tmp_path / "absent.json")
     with pytest.raises(ReconError, match="no cameras"):
         read_cameras(tmp_path)
+
+
+def test_images_keep_the_photos_name_unless_hardly_any_program_reads_its_kind() -> None:
+    view = small_scene().views[0]
+    names = {name: image_name(replace(view, name=name)) for name in ("a.JPG", "b.webp", "c.heic", "d.e.avif")}
+    assert names == {"a.JPG": "a.JPG", "b.webp": "b.webp", "c.heic": "c.png", "d.e.avif": "d.e.png"}

@@ -177,6 +177,14 @@ def test_portrait_and_landscape_photos_share_one_focal(tmp_path: Path) -> None:
     assert focals[0] == pytest.approx(0.9 * 160, rel=0.02)
 
 
+def test_resized_photos_share_one_focal_in_longer_sides(tmp_path: Path) -> None:
+    scene = exact_scene((*arc_of_cameras(4)[:2], *arc_of_cameras(4, size=(320, 240))[2:]), noise_px=0.2)
+    found = estimate(write_photos(tmp_path, scene.cameras), scene)
+    shares = [view.camera.K[0, 0] / view.camera.width for view in found.views]
+    assert np.ptp(shares) < 1e-9
+    assert shares[0] == pytest.approx(0.9, rel=0.02)
+
+
 def test_known_cameras_are_kept_and_their_matches_triangulated(tmp_path: Path) -> None:
     K = np.array([[580, 0, 330], [0, 600, 230], [0, 0, 1.0]])
     cameras = tuple(replace(camera, K=K) for camera in arc_of_cameras(4))
