@@ -49,7 +49,7 @@ def run(parsed: argparse.Namespace) -> int:
     import torch
 
     from recon.camera_files import read_cameras
-    from recon.camera_paths import turntable
+    from recon.camera_paths import scene_center, turntable
     from recon.device import choose_device
     from recon.rendering import render_video, render_views
     from splatting import rasterizer
@@ -70,7 +70,8 @@ def run(parsed: argparse.Namespace) -> int:
             display.progress(PipelineEvent("splats", fraction, fraction, message))
 
         if parsed.turntable is not None:
-            path = turntable(list(cameras.values()), None, parsed.frames)
+            center = scene_center(gaussians.means.cpu().double().numpy(), list(cameras.values()))
+            path = turntable(list(cameras.values()), center, parsed.frames)
             made = render_video(
                 gaussians,
                 path,

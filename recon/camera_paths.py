@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from splatting.camera import Camera
 
+MIDDLE_SHARE = 0.5  # of width and height: the part of a photo that shows what it was taken of
 _WORLD_UP = np.array([0.0, 1.0, 0.0])
 # Photos all around an object leave no gap between neighbours larger than this; a full circle then stays near them.
 _LARGEST_GAP_OF_CIRCLE_DEG = 75.0
@@ -16,29 +17,33 @@ _SMOOTHING_DEG = 12.0
 _SAMPLES = 720  # of the tables that the path is read from
 
 
-def scene_center(cameras: Sequence[Camera]) -> NDArray[np.float64]:
-    """The point nearest to all optical axes [3], in front of the cameras: what they look at.
+def scene_center(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> NDArray[np.float64]:
+    """What the photos show in their middle: the median of the points that many cameras see there.
 
-    Nearly parallel axes leave its depth open; a small pull towards the cameras keeps it finite.
+    Where the optical axes meet says nothing when the cameras look the same way.
+
+    Args:
+        xyz: points on the scene's surfaces, in the world frame [N, 3].
+        cameras: the training cameras.
+
+    Returns:
+        A point [3] in the world frame.
 
     Raises:
-        ValueError: there are no cameras.
+        ValueError: there are no points or no cameras.
     """
-    if not cameras:
-        raise ValueError("cameras must not be empty")
-    centers, axes = _centers(cameras), np.stack([camera.R[2] for camera in cameras])
-    spread = np.linalg.norm(centers - centers.mean(axis=0), axis=1).mean() if len(cameras) > 1 else 1.0
-    projectors = np.eye(3) - axes[:, :, None] * axes[:, None, :]
-    guess = centers.mean(axis=0) + 2 * max(spread, 1e-6) * axes.mean(axis=0)
-    pull = 1e-3 * len(cameras) * np.eye(3)
-    center = np.linalg.solve(projectors.sum(axis=0) + pull, np.einsum("nij,nj->i", projectors, centers) + pull @ guess)
-    is_in_front = np.einsum("ij,ij->i", axes, center - centers) > 0
-    return center if is_in_front.mean() > 0.5 else guess
+    if not len(xyz) or not cameras:
+        raise ValueError(f"points and cameras are needed, got {len(xyz)} and {len(cameras)}")
+    votes = np.zeros(len(xyz), int)
+    for camera in cameras:
+        pixels, depth = camera.project(xyz)
+        from_middle = np.abs(pixels / [camera.width, camera.height] - 0.5).max(axis=1)
+        votes += (depth > 0) & (from_middle < MIDDLE_SHARE / 2)
+    enough = np.median(votes[votes > 0]) if votes.any() else 0
+    return np.median(xyz[votes >= enough], axis=0).astype(np.float64)
 
 
-def turntable(
-    cameras: Sequence[Camera], center: NDArray[np.floating] | None = None, num_frames: int = 120
-) -> list[Camera]:
+def turntable(cameras: Sequence[Camera], center: NDArray[np.floating], num_frames: int = 120) -> list[Camera]:
     """A closed path around what the cameras look at, through the places where photos were taken.
 
     The angle about the vertical axis through `center` goes once around if photos surround it, else to and fro within
@@ -47,14 +52,14 @@ def turntable(
 
     Args:
         cameras: the training cameras, in an upright world frame.
-        center: what to look at [3]; `scene_center(cameras)` if None.
+        center: what to look at [3], such as `scene_center`.
 
     Raises:
         ValueError: there are no cameras or `num_frames` is below 1.
     """
     if num_frames < 1:
         raise ValueError(f"num_frames must be at least 1, got {num_frames}")
-    target = scene_center(cameras) if center is None else np.asarray(center, np.float64)
+    target = np.asarray(center, np.float64)
     if not cameras or target.shape != (3,):
         raise ValueError(f"one camera and a center [3] are needed, got {len(cameras)} and {list(target.shape)}")
     offsets = _centers(cameras) - target

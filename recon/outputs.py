@@ -10,20 +10,21 @@ import imageio.v3 as iio
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
+from torch import Tensor
 
 from recon import report as report_files
 from recon.camera_files import image_name, write_cameras_json, write_colmap
 from recon.dense import DenseScene
 from recon.mesh_files import write_mesh as write_mesh_file
-from recon.optimise import background_of
 from recon.photo_loading import PhotoSet
-from recon.previews import mesh_picture, preview_camera, save_jpeg, splat_picture
+from recon.previews import mesh_picture, save_jpeg, splat_picture
 from recon.project import PROJECT_FILE, Project
 from recon.report import Report
-from recon.scene import Mesh, Reconstruction, View
+from recon.scene import Mesh, Reconstruction
 from recon.summary import Results
 from recon.version import program_version
 from recon.whole_files import write_whole
+from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 from splatting.ply import write_ply
 from splatting.rasterizer import Rasterizer
@@ -73,18 +74,19 @@ def write_points(project: Project, dense: DenseScene) -> Written:
     return {"points": "points.ply"}
 
 
-def write_splats(project: Project, gaussians: Gaussians, views: Sequence[View], rasterizer: Rasterizer) -> Written:
-    """Write `splats.ply` and a picture of it."""
+def write_splats(
+    project: Project, gaussians: Gaussians, rasterizer: Rasterizer, camera: Camera, background: Tensor
+) -> Written:
+    """Write `splats.ply` and its picture from `camera`."""
     write_ply(gaussians, project.folder / "splats.ply")
-    picture = splat_picture(gaussians, preview_camera(views), rasterizer, background_of(views))
-    save_jpeg(project.previews / "scene.jpg", picture)
+    save_jpeg(project.previews / "scene.jpg", splat_picture(gaussians, camera, rasterizer, background))
     return {"splats": "splats.ply"}
 
 
-def write_mesh(project: Project, mesh: Mesh, views: Sequence[View]) -> Written:
-    """Write `mesh.glb` and a picture of it."""
+def write_mesh(project: Project, mesh: Mesh, camera: Camera) -> Written:
+    """Write `mesh.glb` and its picture from `camera`."""
     write_mesh_file(mesh, project.folder / "mesh.glb")
-    save_jpeg(project.previews / "mesh.jpg", mesh_picture(mesh, preview_camera(views)))
+    save_jpeg(project.previews / "mesh.jpg", mesh_picture(mesh, camera))
     return {"mesh": "mesh.glb"}
 
 

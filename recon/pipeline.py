@@ -17,6 +17,7 @@ from recon.optimise import background_of, optimise
 from recon.photo import Photo
 from recon.photo_loading import load_photos
 from recon.poses import estimate_poses, reconstruction_from_cameras
+from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, file_identity, identities, open_project
 from recon.report import Report
@@ -130,8 +131,9 @@ def _run(
         (Gaussians,),
     )
     heldout_views = [view for view in scene.views if view.is_heldout]
-    results.heldout = score_heldout(gaussians, dense, heldout_views, draw, background_of(views), project.previews)
-    results.written |= outputs.write_splats(project, gaussians, views, draw)
+    background, preview = background_of(views), preview_camera(views, points)
+    results.heldout = score_heldout(gaussians, dense, heldout_views, draw, background, project.previews)
+    results.written |= outputs.write_splats(project, gaussians, draw, preview, background)
     if stages.is_over:
         return
 
@@ -143,7 +145,7 @@ def _run(
         ),
         (Mesh,),
     )
-    results.written |= outputs.write_mesh(project, results.mesh, views)
+    results.written |= outputs.write_mesh(project, results.mesh, preview)
 
 
 def _place(

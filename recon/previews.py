@@ -10,8 +10,8 @@ import trimesh
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recon.camera_paths import turntable
-from recon.scene import Mesh, View
+from recon.camera_paths import scene_center, turntable
+from recon.scene import Mesh, PointCloud, View
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
@@ -21,10 +21,11 @@ SAMPLES_PER_PIXEL = 6  # of the mesh's picture: leaves about exp(-6) of its pixe
 PAPER = 0.93  # grey behind the mesh
 
 
-def preview_camera(views: Sequence[View]) -> Camera:
+def preview_camera(views: Sequence[View], points: PointCloud) -> Camera:
     """A camera that no photo was taken from: an eighth of the way along the turntable."""
     num_frames = 16
-    camera = turntable([view.camera for view in views], num_frames=num_frames)[num_frames // 8]
+    cameras = [view.camera for view in views]
+    camera = turntable(cameras, scene_center(points.xyz, cameras), num_frames)[num_frames // 8]
     shrink = SIDE_PX / max(camera.width, camera.height)
     return camera.resized(round(camera.width * shrink), round(camera.height * shrink))
 

@@ -42,17 +42,27 @@ def test_looking_straight_down_is_a_rotation_too() -> None:
         look_at(TARGET, TARGET)
 
 
-def test_the_scene_center_is_where_the_axes_meet() -> None:
-    np.testing.assert_allclose(scene_center(ring([0, 30, 60])), TARGET, atol=0.02)
+def test_the_scene_center_is_what_the_photos_show_in_their_middle() -> None:
+    random = np.random.default_rng(0)
+    subject = TARGET + random.normal(0, 0.1, (200, 3))
+    far = TARGET + np.array([4.0, 0, 0]) + random.normal(0, 0.1, (2000, 3))
+    center = scene_center(np.concatenate([far, subject]), ring([-20, 0, 30]))
+    np.testing.assert_allclose(center, TARGET, atol=0.05)
 
 
-def test_the_scene_center_of_parallel_cameras_is_in_front_of_them() -> None:
+def test_cameras_that_look_the_same_way_show_the_surface_in_front_of_them() -> None:
+    """Their axes meet nowhere: a film of a flower once looked past it."""
     K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
     cameras = [Camera(K, look_at(np.array([x, 0, 5.0]), np.array([x, 0, 0.0])), 640, 480) for x in (0.0, 0.2, 0.4)]
-    center = scene_center(cameras)
-    assert np.isfinite(center).all()
-    assert center[2] < 5
-    assert len(turntable(cameras, num_frames=10)) == 10
+    wall = np.random.default_rng(0).uniform([-3, -3, -0.1], [3, 3, 0.1], (2000, 3))
+    np.testing.assert_allclose(scene_center(wall, cameras), [0.2, 0, 0], atol=0.15)
+
+
+def test_without_points_or_cameras_there_is_no_center() -> None:
+    with pytest.raises(ValueError, match="needed"):
+        scene_center(np.zeros((0, 3)), ring([0]))
+    with pytest.raises(ValueError, match="needed"):
+        scene_center(np.zeros((1, 3)), [])
 
 
 def test_cameras_on_one_side_are_swept_to_and_fro() -> None:
@@ -108,8 +118,8 @@ def test_one_camera_stays_where_it_is() -> None:
 def test_bad_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="num_frames"):
         turntable(ring([0]), TARGET, 0)
-    with pytest.raises(ValueError, match="empty"):
-        turntable([])
+    with pytest.raises(ValueError, match="one camera"):
+        turntable([], TARGET)
     with pytest.raises(ValueError, match="center"):
         turntable(ring([0]), np.zeros(2))
 
