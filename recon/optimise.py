@@ -25,8 +25,9 @@ def optimise(
     training = [
         TrainingView(
             view.camera,
-            torch.from_numpy(target_rgb(view, background)).to(target),
+            torch.from_numpy(view.rgb.astype(np.float32) / 255).to(target),
             None if view.valid.all() else torch.from_numpy(view.valid).to(target),
+            None if view.mask is None else torch.from_numpy(view.mask.astype(np.float32)).to(target),
         )
         for view in views
     ]

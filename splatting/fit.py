@@ -49,6 +49,15 @@ class FitConfig:
         default=0.3,
         metadata={"help": "share of the steps that run at half size, first", "unit": "", "low": 0, "high": 1},
     )
+    background_jitter: float = field(
+        default=0.3,
+        metadata={
+            "help": "range of the background's random change; larger is more opaque",
+            "unit": "",
+            "low": 0,
+            "high": 2,
+        },
+    )
     ssim_weight: float = field(
         default=0.2, metadata={"help": "share of 1 - SSIM in the loss", "unit": "", "low": 0, "high": 1}
     )
@@ -71,11 +80,17 @@ class TrainingView:
         camera: where it was taken.
         rgb: [H, W, 3] float32 in [0, 1].
         valid: [H, W] bool; False pixels are not compared. None means all.
+        mask: [H, W] float32, share of each pixel that shows the object; the rest is background. None means all of it.
     """
 
     camera: Camera
     rgb: Tensor
     valid: Tensor | None = None
+    mask: Tensor | None = None
+
+    def over(self, background: Tensor) -> Tensor:
+        """What a render over this colour [3] should show, [H, W, 3]."""
+        return self.rgb if self.mask is None else torch.lerp(background, self.rgb, self.mask[..., None])
 
 
 def halved(view: TrainingView) -> TrainingView:
@@ -88,7 +103,8 @@ def halved(view: TrainingView) -> TrainingView:
         return blocks.mean(dim=(1, 3))
 
     valid = None if view.valid is None else shrink(view.valid) > 0.99  # a block is valid if all of it is
-    return TrainingView(even.resized(width, height), shrink(view.rgb).contiguous(), valid)
+    mask = None if view.mask is None else shrink(view.mask)
+    return TrainingView(even.resized(width, height), shrink(view.rgb).contiguous(), valid, mask)
 
 
 @dataclass(frozen=True)
@@ -142,8 +158,8 @@ def fit(
     Args:
         gaussians: the start; its `sh` is widened to `config.sh_degree`.
         views: at least one, on the same device.
-        background: colour [3] behind everything.
-        seed: of view order and dropout.
+        background: colour [3] behind everything, up to the jitter that the config asks for.
+        seed: of view order, dropout and backgrounds.
         progress: called at every step; what it raises ends the fit.
         on_preview: given the current Gaussians now and then; never waits for anyone.
 
@@ -170,8 +186,9 @@ def fit(
         optimizer.param_groups[0]["lr"] = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
 
         splats = _drop_out(_join(leaves).activate(), config.dropout * step / num_steps, torch_random)
-        render = rasterizer(splats, view.camera, background=background, near=bounds.near)
-        loss = photometric_loss(render.rgb, view.rgb, ssim_weight=config.ssim_weight, valid=view.valid)
+        behind = _jitter(background, config.background_jitter, torch_random)
+        render = rasterizer(splats, view.camera, background=behind, near=bounds.near)
+        loss = photometric_loss(render.rgb, view.over(behind), ssim_weight=config.ssim_weight, valid=view.valid)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -227,6 +244,12 @@ def _make_optimizer(leaves: Leaves, config: FitConfig, extent: float) -> torch.o
     }
     groups = [{"params": [leaves[name]], "lr": rate, "name": name} for name, rate in rates.items()]
     return torch.optim.Adam(groups, eps=1e-15, fused=True)
+
+
+def _jitter(background: Tensor, amount: float, random: torch.Generator) -> Tensor:
+    """A background that no half-transparent surface can count on."""
+    noise = torch.rand(3, generator=random, device=background.device, dtype=background.dtype) - 0.5
+    return (background + amount * noise).clamp(0, 1)
 
 
 def _drop_out(splats: Splats, rate: float, random: torch.Generator) -> Splats:

@@ -55,7 +55,8 @@ def _run(start: Gaussians, views: Sequence[TrainingView], **settings: float) -> 
     def progress(done: int, total: int, message: str) -> None:
         losses.append(float(message.split()[1].rstrip(",")))
 
-    config = FitConfig(**{"num_iterations": 120, "dropout": 0.0, "opacity_decay": 1.0, "lr_sh": 0.02, **settings})
+    defaults = {"num_iterations": 120, "dropout": 0.0, "opacity_decay": 1.0, "lr_sh": 0.02, "background_jitter": 0.0}
+    config = FitConfig(**{**defaults, **settings})
     background = torch.tensor([0.2, 0.3, 0.4])
     fitted = fit(start, views, config, rasterizer=create("native"), background=background, seed=3, progress=progress)
     return fitted, losses
@@ -166,3 +167,22 @@ def test_a_halved_view_shows_the_mean_of_each_block_through_the_same_rays() -> N
     assert half.valid.sum() == 11
     point = np.array([[0.1, -0.05, 2.0]])
     np.testing.assert_allclose(half.camera.project(point)[0], camera.project(point)[0] / 2)
+
+
+def test_surfaces_turn_more_opaque_when_the_background_cannot_be_counted_on() -> None:
+    """A wall in the background's own colour needs no opacity at all, unless the background changes."""
+    background = torch.tensor([0.2, 0.3, 0.4])
+    views = [TrainingView(camera, background.expand(SIZE, SIZE, 3).contiguous()) for camera in _cameras()]
+    start = Gaussians(**{**vars(_gaussians()), "sh": ((background - 0.5) / 0.2821).expand(60, 1, 3).contiguous()})
+    still, _ = _run(start, views, num_iterations=60, lr_opacities=0.05)
+    jittered, _ = _run(start, views, num_iterations=60, lr_opacities=0.05, background_jitter=1.0)
+    alpha = [create("native")(fitted.activate(), _cameras()[1]).alpha.mean() for fitted in (still, jittered)]
+    assert alpha[1] > alpha[0] + 0.05
+
+
+def test_a_masked_view_expects_the_background_around_its_object() -> None:
+    rgb, mask = torch.rand(4, 4, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(4, 4)
+    mask[1, 2] = 1
+    target = TrainingView(_cameras()[0], rgb, mask=mask).over(torch.tensor([1.0, 0.0, 0.5]))
+    torch.testing.assert_close(target[1, 2], rgb[1, 2])
+    torch.testing.assert_close(target[0, 0], torch.tensor([1.0, 0.0, 0.5]))
