@@ -5,7 +5,7 @@ from torch import Tensor
 
 from splatting.camera import Camera
 from splatting.gaussians import Splats
-from splatting.rasterizer import Render
+from splatting.rasterizer import CameraTensors, Render
 from splatting.rasterizer_inputs import check_inputs, drawable
 from splatting.spherical_harmonics import num_bases
 
@@ -28,6 +28,7 @@ def rasterize(
     splats: Splats,
     camera: Camera,
     *,
+    camera_tensors: CameraTensors | None = None,
     background: Tensor | None = None,
     sh_degree: int | None = None,
     near: float = 0.01,
@@ -38,11 +39,15 @@ def rasterize(
     least one half, and 0 elsewhere. At the edge of a surface in front of another the two differ.
 
     Raises:
-        ValueError: shapes do not fit, or a tensor is not float32 on a CUDA device.
+        ValueError: shapes do not fit, a tensor is not float32 on a CUDA device, or `camera_tensors.K` wants a gradient,
+            which gsplat does not have.
     """
-    degree = check_inputs(splats, camera, background, sh_degree, near)
+    degree = check_inputs(splats, camera, camera_tensors, background, sh_degree, near)
+    if camera_tensors is not None and camera_tensors.K.requires_grad:
+        raise ValueError("gsplat has no gradient to K: optimise the pose alone, or use another rasterizer")
     if splats.means.dtype != torch.float32 or not splats.means.is_cuda:
         raise ValueError(f"gsplat takes float32 on a CUDA device, got {splats.means.dtype} on {splats.means.device}")
+    tensors = CameraTensors.of(camera, splats.means) if camera_tensors is None else camera_tensors
     background = splats.means.new_zeros(3) if background is None else background
     keep = drawable(splats, num_bases(degree))
     if not keep.any():
@@ -53,8 +58,8 @@ def rasterize(
         splats.scales[keep],
         splats.opacities[keep],
         splats.sh[keep],
-        torch.as_tensor(camera.cam_from_world).to(splats.means)[None],
-        torch.as_tensor(camera.K).to(splats.means)[None],
+        tensors.cam_from_world[None],
+        tensors.K[None],
         camera.width,
         camera.height,
         near_plane=near,

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from splatting.camera import Camera
 from splatting.gaussians import Splats
-from splatting.rasterizer import Render
+from splatting.rasterizer import CameraTensors, Render
 from splatting.rasterizer_inputs import check_inputs, drawable
 from splatting.spherical_harmonics import evaluate_colours, num_bases
 
@@ -18,6 +18,7 @@ def rasterize(
     splats: Splats,
     camera: Camera,
     *,
+    camera_tensors: CameraTensors | None = None,
     background: Tensor | None = None,
     sh_degree: int | None = None,
     near: float = 0.01,
@@ -29,12 +30,14 @@ def rasterize(
     Raises:
         ValueError: shapes, dtypes or devices do not fit together.
     """
-    degree = check_inputs(splats, camera, background, sh_degree, near)
+    degree = check_inputs(splats, camera, camera_tensors, background, sh_degree, near)
     background = splats.means.new_zeros(3) if background is None else background
-    in_camera, keep = _front_to_back(splats, camera, near, drawable(splats, num_bases(degree)))
-    center = torch.as_tensor(camera.center).to(splats.means)
+    tensors = CameraTensors.of(camera, splats.means) if camera_tensors is None else camera_tensors
+    pose = tensors.cam_from_world
+    in_camera, keep = _front_to_back(splats, pose, near, drawable(splats, num_bases(degree)))
+    center = -pose[:3, :3].T @ pose[:3, 3]
     colours = evaluate_colours(splats.sh[keep], splats.means[keep] - center, degree)
-    means2d, covariances2d = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, camera)
+    means2d, covariances2d = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera)
     alphas = _opacities_at_pixels(means2d, covariances2d, splats.opacities[keep], camera)  # [P, N]
     return _blend(alphas, colours, in_camera[:, 2], background, camera)
 
@@ -50,18 +53,19 @@ def rotation_matrices(quats_wxyz: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
-def _front_to_back(splats: Splats, camera: Camera, near: float, is_drawable: Tensor) -> tuple[Tensor, Tensor]:
+def _front_to_back(splats: Splats, pose: Tensor, near: float, is_drawable: Tensor) -> tuple[Tensor, Tensor]:
     """Centres in the camera frame [M, 3] and indices [M] of what is drawn, by depth, equal depths by index."""
-    pose = torch.as_tensor(camera.cam_from_world).to(splats.means)
     in_camera = splats.means @ pose[:3, :3].T + pose[:3, 3]
     keep = torch.nonzero(is_drawable & (in_camera[:, 2] >= near)).squeeze(1)
     keep = keep[torch.sort(in_camera[keep, 2].detach(), stable=True).indices]
     return in_camera[keep], keep
 
 
-def _project(quats: Tensor, scales: Tensor, in_camera: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+def _project(
+    quats: Tensor, scales: Tensor, in_camera: Tensor, tensors: CameraTensors, camera: Camera
+) -> tuple[Tensor, Tensor]:
     """Centres [N, 2] and covariances [N, 2, 2] in the picture, px; EWA splatting."""
-    fx, fy, cx, cy = (float(camera.K[r, c]) for r, c in [(0, 0), (1, 1), (0, 2), (1, 2)])
+    fx, fy, cx, cy = (tensors.K[r, c] for r, c in [(0, 0), (1, 1), (0, 2), (1, 2)])
     z = in_camera[:, 2]
     tx, ty = in_camera[:, 0] / z, in_camera[:, 1] / z
     margin_x, margin_y = VIEW_MARGIN * 0.5 * camera.width / fx, VIEW_MARGIN * 0.5 * camera.height / fy
@@ -69,8 +73,9 @@ def _project(quats: Tensor, scales: Tensor, in_camera: Tensor, camera: Camera) -
     ty_kept = ty.clamp(-cy / fy - margin_y, (camera.height - cy) / fy + margin_y)
     zero = torch.zeros_like(z)
     rows = [torch.stack([fx / z, zero, -fx * tx_kept / z], -1), torch.stack([zero, fy / z, -fy * ty_kept / z], -1)]
-    cam_from_world = torch.as_tensor(camera.R).to(in_camera)
-    axes = torch.stack(rows, 1) @ cam_from_world @ rotation_matrices(quats) * scales[:, None, :]  # [N, 2, 3]
+    axes = (
+        torch.stack(rows, 1) @ tensors.cam_from_world[:3, :3] @ rotation_matrices(quats) * scales[:, None, :]
+    )  # [N, 2, 3]
     blur = BLUR_PX2 * torch.eye(2, dtype=z.dtype, device=z.device)
     return torch.stack([fx * tx + cx, fy * ty + cy], -1), axes @ axes.transpose(1, 2) + blur
 

@@ -4,6 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from splatting.camera import Camera
@@ -30,8 +31,29 @@ class Render:
     median_depth: Tensor
 
 
+@dataclass(frozen=True)
+class CameraTensors:
+    """Pose and lens of a camera as tensors, of the dtype and on the device of the Gaussians, to be optimised.
+
+    The entries are differentiated as if they were independent: make `cam_from_world` from a rotation's parameters, so
+    that only the part along rigid motions counts. The rasterizers differ in the other part.
+
+    Attributes:
+        cam_from_world: rigid transform [4, 4]; its last row is taken to be 0, 0, 0, 1.
+        K: intrinsics [3, 3] in px; only fx, fy, cx and cy are looked at.
+    """
+
+    cam_from_world: Tensor
+    K: Tensor
+
+    @classmethod
+    def of(cls, camera: Camera, like: Tensor) -> "CameraTensors":
+        """The values of a camera, in the dtype and on the device of `like`."""
+        return cls(torch.as_tensor(camera.cam_from_world).to(like), torch.as_tensor(camera.K).to(like))
+
+
 class Rasterizer(Protocol):
-    """Draws Gaussians; differentiable in every tensor of `Splats` and in `background`.
+    """Draws Gaussians; differentiable in every tensor of `Splats`, in `background` and in `camera_tensors`.
 
     The rules are those of the 3DGS paper as gsplat implements them: 2D covariance + 0.3 px^2, contributions below
     1/255 skipped, opacity clamped at 0.999, a pixel ends before its transmittance falls to 1e-4, front to back by z.
@@ -42,6 +64,7 @@ class Rasterizer(Protocol):
         splats: Splats,
         camera: Camera,
         *,
+        camera_tensors: CameraTensors | None = None,
         background: Tensor | None = None,
         sh_degree: int | None = None,
         near: float = 0.01,
@@ -51,6 +74,7 @@ class Rasterizer(Protocol):
         Args:
             splats: the Gaussians, in the world frame; N may be 0.
             camera: the view.
+            camera_tensors: pose and lens instead of those of `camera`, to take gradients to them.
             background: colour [3] behind everything; black if None.
             sh_degree: use spherical harmonics up to this degree only; all that are stored if None.
             near: Gaussians whose centre is nearer than this (z, world units) are not drawn.

@@ -5,12 +5,20 @@ from torch import Tensor
 
 from splatting.camera import Camera
 from splatting.gaussians import Splats
+from splatting.rasterizer import CameraTensors
 
 _DEGREES = {1: 0, 4: 1, 9: 2, 16: 3}
 MIN_QUAT_NORM, MAX_QUAT_NORM = 1e-12, 1e18  # beyond, float32 cannot normalise a quaternion
 
 
-def check_inputs(splats: Splats, camera: Camera, background: Tensor | None, sh_degree: int | None, near: float) -> int:
+def check_inputs(
+    splats: Splats,
+    camera: Camera,
+    camera_tensors: CameraTensors | None,
+    background: Tensor | None,
+    sh_degree: int | None,
+    near: float,
+) -> int:
     """Check shapes, dtypes and devices.
 
     Returns:
@@ -23,6 +31,9 @@ def check_inputs(splats: Splats, camera: Camera, background: Tensor | None, sh_d
     stored = _DEGREES[splats.sh.shape[1]]
     if sh_degree is not None and not 0 <= sh_degree <= stored:
         raise ValueError(f"sh_degree must be 0 to {stored}, the degree of sh, got {sh_degree}")
+    if camera_tensors is not None:
+        _check_like(camera_tensors.cam_from_world, "cam_from_world", (4, 4), splats.means)
+        _check_like(camera_tensors.K, "K", (3, 3), splats.means)
     if background is not None:
         _check_like(background, "background", (3,), splats.means)
     if camera.width < 1 or camera.height < 1:

@@ -177,7 +177,8 @@ void forward(HeldFrame& held, const SplatArrays& arrays, const View& view, Float
 void backward(HeldFrame& held, const SplatArrays& arrays, const View& view, Picture rgb, Plane alpha, Plane depth,
               Picture g_rgb, Plane g_alpha, std::optional<Plane> g_depth, FloatsOut<nb::shape<-1, 3>> means,
               FloatsOut<nb::shape<-1, 4>> quats, FloatsOut<nb::shape<-1, 3>> scales, FloatsOut<nb::ndim<1>> opacities,
-              FloatsOut<nb::shape<-1, -1, 3>> sh, FloatsOut<nb::shape<3>> background, int threads) {
+              FloatsOut<nb::shape<-1, -1, 3>> sh, FloatsOut<nb::shape<3>> background,
+              std::optional<FloatsOut<nb::shape<CAMERA_NUMBERS>>> camera, int threads) {
   require_size(rgb, view), require_size(alpha, view), require_size(depth, view);
   require_size(g_rgb, view), require_size(g_alpha, view);
   if (g_depth) require_size(*g_depth, view);
@@ -189,7 +190,8 @@ void backward(HeldFrame& held, const SplatArrays& arrays, const View& view, Pict
   require(threads >= 1, "threads must be at least 1");
   PictureValues rendered{rgb.data(), alpha.data(), depth.data()};
   PictureValues gradients{g_rgb.data(), g_alpha.data(), g_depth ? g_depth->data() : nullptr};
-  SplatGradients out{means.data(), quats.data(), scales.data(), opacities.data(), sh.data(), background.data()};
+  SplatGradients out{means.data(), quats.data(), scales.data(), opacities.data(), sh.data(), background.data(),
+                     camera ? camera->data() : nullptr};
   nb::gil_scoped_release release;
   chosen.kernels->backward(*held.frame, splats, view, rendered, gradients, out, threads);
 }
@@ -240,8 +242,9 @@ NB_MODULE(_native, m) {
   m.def("backward", &handful::backward, nb::arg("frame"), nb::arg("splats"), nb::arg("view"), nb::arg("rgb"),
         nb::arg("alpha"), nb::arg("depth"), nb::arg("g_rgb"), nb::arg("g_alpha"), nb::arg("g_depth").none(),
         nb::arg("g_means"), nb::arg("g_quats_wxyz"), nb::arg("g_scales"), nb::arg("g_opacities"), nb::arg("g_sh"),
-        nb::arg("g_background"), nb::arg("threads"),
-        "Write the gradients of the parameters, given the rendered pictures and theirs; g_depth may be None.");
+        nb::arg("g_background"), nb::arg("g_camera").none(), nb::arg("threads"),
+        "Write the gradients of the parameters, given the rendered pictures and theirs; g_depth may be None. "
+        "g_camera [16], unless it is None, is that of [R | t] by rows, fx, fy, cx, cy.");
   m.def("photometric_loss", &handful::photometric_loss, nb::arg("rgb"), nb::arg("target"), nb::arg("valid").none(),
         nb::arg("ssim_weight"), nb::arg("gradient").none(), nb::arg("threads"),
         "(1 - w) L1 + w (1 - SSIM); writes its gradient with respect to rgb unless that is None.");

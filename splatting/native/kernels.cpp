@@ -13,6 +13,8 @@ namespace {
 #include "tile_lists.h"
 #include "tiles.h"
 #include "tiles_backward.h"
+#include "gaussian_backward.h"
+#include "camera_backward.h"
 #include "project_backward.h"
 #include "loss.h"
 

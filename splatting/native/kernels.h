@@ -45,9 +45,11 @@ struct Splats {
   int count, sh_stored, sh_used;
 };
 
-// The same shapes, overwritten with the gradients of the loss.
+constexpr int CAMERA_NUMBERS = 16;  // [R | t] by rows, fx, fy, cx, cy
+
+// The same shapes, overwritten with the gradients of the loss. `camera` [CAMERA_NUMBERS] may be null: not asked for.
 struct SplatGradients {
-  float *means, *quats, *scales, *opacities, *sh, *background;
+  float *means, *quats, *scales, *opacities, *sh, *background, *camera;
 };
 
 // Pictures, row-major: rgb [H,W,3], the others [H,W].
@@ -80,7 +82,7 @@ struct alignas(64) Slot {
 
 // All that one forward pass leaves for its backward pass.
 struct Frame {
-  Memory footprints, order, keys, scratch, tile_starts, tile_used, entries, slots, tile_background;
+  Memory footprints, order, keys, scratch, tile_starts, tile_used, entries, slots, tile_background, camera_sums;
   int tiles_x = 0, tiles_y = 0, num_drawn = 0;
   uint32_t num_entries = 0;
 };

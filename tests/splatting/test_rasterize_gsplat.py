@@ -6,7 +6,7 @@ from splat_scenes import PARAMETERS, leaves, random_splats, relative_l2, turned_
 
 from splatting import rasterize_torch
 from splatting.rasterize_native import rasterize as rasterize_native
-from splatting.rasterizer import create
+from splatting.rasterizer import CameraTensors, create
 
 adapter = pytest.importorskip("splatting.rasterize_gsplat")
 
@@ -18,6 +18,12 @@ def test_the_table_of_rasterizers_knows_it() -> None:
 def test_tensors_on_the_cpu_are_refused() -> None:
     with pytest.raises(ValueError, match="float32 on a CUDA device"):
         adapter.rasterize(random_splats(5), turned_camera(8, 8))
+
+
+def test_a_gradient_to_the_lens_is_refused_for_gsplat_has_none() -> None:
+    tensors = CameraTensors(torch.eye(4), torch.eye(3).requires_grad_())
+    with pytest.raises(ValueError, match="no gradient to K"):
+        adapter.rasterize(random_splats(5), turned_camera(8, 8), camera_tensors=tensors)
 
 
 def test_every_argument_the_adapter_passes_is_one_of_gsplats() -> None:
@@ -67,10 +73,18 @@ def test_pictures_and_gradients_agree_with_the_twin_on_cuda() -> None:
         (rasterize_torch.rasterize, "cpu", torch.float64),
     ):
         copy = leaves(type(splats)(*[getattr(splats, n).to(device) for n in PARAMETERS]), dtype)
-        render = draw(copy, camera)
+        tensors = CameraTensors.of(camera, copy.means)
+        tensors.cam_from_world.requires_grad_()
+        render = draw(copy, camera, camera_tensors=tensors)
         (render.rgb.square().sum() + render.alpha.sum() + render.depth.square().sum()).backward()
-        results.append((render, copy))
-    (render, copy), (expected, twin) = results
+        results.append((render, copy, tensors.cam_from_world.grad.cpu().double()))
+    (render, copy, pose), (expected, twin, twin_pose) = results
     assert relative_l2(render.rgb.cpu(), expected.rgb) < 1e-4
     for name in PARAMETERS:
         assert relative_l2(getattr(copy, name).grad.cpu(), getattr(twin, name).grad) < 1e-3
+    turns = []
+    for gradient in (pose, twin_pose):  # along rotations of the camera's frame; the rest is not defined
+        turn = gradient[:3] @ torch.as_tensor(camera.cam_from_world)[:3].T
+        turns.append(turn - turn.T)
+    assert relative_l2(turns[0], turns[1]) < 1e-3
+    assert relative_l2(pose[:3, 3], twin_pose[:3, 3]) < 1e-3

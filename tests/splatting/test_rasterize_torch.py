@@ -6,6 +6,7 @@ from splat_scenes import PARAMETERS, leaves, random_splats, relative_l2, turned_
 
 from splatting.gaussians import Splats
 from splatting.rasterize_torch import _opacities_at_pixels, _project, rasterize
+from splatting.rasterizer import CameraTensors
 
 
 def test_projection_agrees_with_gsplat() -> None:
@@ -19,7 +20,9 @@ def test_projection_agrees_with_gsplat() -> None:
     is_seen = (radii[0] > 0).all(-1)
     assert is_seen.sum() > 100
     in_camera = splats.means @ pose[:3, :3].T + pose[:3, 3]
-    ours2d, covariances2d = _project(splats.quats_wxyz, splats.scales, in_camera, camera)
+    ours2d, covariances2d = _project(
+        splats.quats_wxyz, splats.scales, in_camera, CameraTensors.of(camera, splats.means), camera
+    )
     a, b, c = covariances2d[:, 0, 0], covariances2d[:, 0, 1], covariances2d[:, 1, 1]
     ours = torch.stack([c, -b, a], -1) / (a * c - b * b)[:, None]
     assert torch.allclose(ours2d[is_seen], means2d[0, is_seen])
