@@ -32,6 +32,7 @@ def rasterize(
     background: Tensor | None = None,
     sh_degree: int | None = None,
     near: float = 0.01,
+    antialiased: bool = False,
 ) -> Render:
     """Render one view on a CUDA device; see `splatting.rasterizer.Rasterizer`.
 
@@ -67,6 +68,7 @@ def rasterize(
         packed=False,
         backgrounds=background[None],
         render_mode="RGB+D",
+        rasterize_mode="antialiased" if antialiased else "classic",
     )
     rgb, depth, alpha = channels[0, ..., :3], channels[0, ..., 3], alphas[0, ..., 0]
     return Render(rgb, alpha, depth, _surface_depth(depth, alpha))

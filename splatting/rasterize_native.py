@@ -29,6 +29,7 @@ def rasterize(
     background: Tensor | None = None,
     sh_degree: int | None = None,
     near: float = 0.01,
+    antialiased: bool = False,
 ) -> Render:
     """Render one view on the CPU; see `splatting.rasterizer.Rasterizer`.
 
@@ -51,6 +52,7 @@ def rasterize(
         camera.width,
         camera.height,
         near,
+        antialiased,
     )
     if background is None:
         background = torch.zeros(3)

@@ -11,6 +11,7 @@ from splatting.spherical_harmonics import evaluate_colours, num_bases
 
 BLUR_PX2 = 0.3
 MIN_ALPHA, MAX_ALPHA, MIN_TRANSMITTANCE = 1 / 255, 0.999, 1e-4
+MIN_FADING = 1e-10  # far below what is drawn; keeps the square root's gradient finite
 VIEW_MARGIN = 0.3  # the Jacobian is taken at most this far (x the half view) outside the view
 
 
@@ -22,6 +23,7 @@ def rasterize(
     background: Tensor | None = None,
     sh_degree: int | None = None,
     near: float = 0.01,
+    antialiased: bool = False,
 ) -> Render:
     """Render one view by autograd, with the rules of `splatting.rasterizer.Rasterizer`.
 
@@ -37,8 +39,9 @@ def rasterize(
     in_camera, keep = _front_to_back(splats, pose, near, drawable(splats, num_bases(degree)))
     center = -pose[:3, :3].T @ pose[:3, 3]
     colours = evaluate_colours(splats.sh[keep], splats.means[keep] - center, degree)
-    means2d, covariances2d = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera)
-    alphas = _opacities_at_pixels(means2d, covariances2d, splats.opacities[keep], camera)  # [P, N]
+    means2d, covariances2d, fading = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera)
+    opacities = splats.opacities[keep] * fading if antialiased else splats.opacities[keep]
+    alphas = _opacities_at_pixels(means2d, covariances2d, opacities, camera)  # [P, N]
     return _blend(alphas, colours, in_camera[:, 2], background, camera)
 
 
@@ -63,8 +66,11 @@ def _front_to_back(splats: Splats, pose: Tensor, near: float, is_drawable: Tenso
 
 def _project(
     quats: Tensor, scales: Tensor, in_camera: Tensor, tensors: CameraTensors, camera: Camera
-) -> tuple[Tensor, Tensor]:
-    """Centres [N, 2] and covariances [N, 2, 2] in the picture, px; EWA splatting."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Centres [N, 2] and covariances [N, 2, 2] in the picture, px, and the share antialiasing leaves of opacities [N].
+
+    EWA splatting.
+    """
     fx, fy, cx, cy = (tensors.K[r, c] for r, c in [(0, 0), (1, 1), (0, 2), (1, 2)])
     z = in_camera[:, 2]
     tx, ty = in_camera[:, 0] / z, in_camera[:, 1] / z
@@ -77,7 +83,10 @@ def _project(
         torch.stack(rows, 1) @ tensors.cam_from_world[:3, :3] @ rotation_matrices(quats) * scales[:, None, :]
     )  # [N, 2, 3]
     blur = BLUR_PX2 * torch.eye(2, dtype=z.dtype, device=z.device)
-    return torch.stack([fx * tx + cx, fy * ty + cy], -1), axes @ axes.transpose(1, 2) + blur
+    covariances = axes @ axes.transpose(1, 2) + blur
+    area2 = torch.linalg.cross(axes[:, 0], axes[:, 1]).square().sum(-1)
+    fading2 = (area2 / torch.linalg.det(covariances)).clamp(min=MIN_FADING**2)
+    return torch.stack([fx * tx + cx, fy * ty + cy], -1), covariances, fading2.sqrt()
 
 
 def _opacities_at_pixels(means2d: Tensor, covariances2d: Tensor, opacities: Tensor, camera: Camera) -> Tensor:

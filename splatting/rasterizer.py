@@ -68,6 +68,7 @@ class Rasterizer(Protocol):
         background: Tensor | None = None,
         sh_degree: int | None = None,
         near: float = 0.01,
+        antialiased: bool = False,
     ) -> Render:
         """Render one view.
 
@@ -78,9 +79,13 @@ class Rasterizer(Protocol):
             background: colour [3] behind everything; black if None.
             sh_degree: use spherical harmonics up to this degree only; all that are stored if None.
             near: Gaussians whose centre is nearer than this (z, world units) are not drawn.
+            antialiased: fade Gaussians thinner than a pixel as much as the 0.3 px^2 widen them: opacity x
+                sqrt(det(covariance) / det(covariance + 0.3)) [1].
 
         Returns:
             The view, on the device of `splats`.
+
+        [1] Yu et al., Mip-Splatting: Alias-free 3D Gaussian Splatting, CVPR 2024, eq. 9.
         """
         ...
 

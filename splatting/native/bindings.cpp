@@ -124,7 +124,8 @@ void require(bool holds, const char* message) {
   if (!holds) throw nb::value_error(message);
 }
 
-View make_view(const Doubles33& K, const Doubles44& cam_from_world, int width, int height, float near) {
+View make_view(const Doubles33& K, const Doubles44& cam_from_world, int width, int height, float near,
+               bool antialiased) {
   View view{};
   const double *k = K.data(), *m = cam_from_world.data();
   for (int r = 0; r < 3; r++) {
@@ -134,7 +135,7 @@ View make_view(const Doubles33& K, const Doubles44& cam_from_world, int width, i
   }
   view.fx = static_cast<float>(k[0]), view.fy = static_cast<float>(k[4]);
   view.cx = static_cast<float>(k[2]), view.cy = static_cast<float>(k[5]);
-  view.near = near, view.width = width, view.height = height;
+  view.near = near, view.width = width, view.height = height, view.antialiased = antialiased;
   return view;
 }
 
@@ -229,9 +230,10 @@ NB_MODULE(_native, m) {
       .def(nb::init<>())
       .def_prop_ro("num_drawn", [](const HeldFrame& h) { return h.frame->num_drawn; })
       .def_prop_ro("num_entries", [](const HeldFrame& h) { return h.frame->num_entries; });
-  nb::class_<View>(m, "View", "A pinhole camera: K [3, 3], cam_from_world [4, 4], size in px, near plane.")
-      .def("__init__", [](View* self, Doubles33 K, Doubles44 cam_from_world, int width, int height, float near) {
-        new (self) View(make_view(K, cam_from_world, width, height, near));
+  nb::class_<View>(m, "View", "A pinhole camera: K [3, 3], cam_from_world [4, 4], size in px, near plane, antialiasing.")
+      .def("__init__", [](View* self, Doubles33 K, Doubles44 cam_from_world, int width, int height, float near,
+                          bool antialiased) {
+        new (self) View(make_view(K, cam_from_world, width, height, near, antialiased));
       });
   nb::class_<SplatArrays>(m, "Splats", "Activated Gaussians and the spherical-harmonics degree to draw them with.")
       .def(nb::init<Triples, Fours, Triples, Singles, Coefficients, int>(), nb::arg("means"), nb::arg("quats_wxyz"),

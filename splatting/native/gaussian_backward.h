@@ -45,6 +45,20 @@ INLINE void quaternion_gradient(const Geometry& g, const Floats gR[3][3], Floats
   out[3] = (gk - along * k) * g.inverse_norm;
 }
 
+// Gradients g_a, g_b of a = along_x scale and b = along_y scale through the opacity's share that the blur leaves,
+// sqrt(|n|^2 / determinant), n = a x b; `g_ln` is that of its logarithm.
+INLINE void fading_gradient(const Geometry& g, Floats g_ln, Floats g_a[3], Floats g_b[3]) {
+  Floats a[3], b[3];
+  for (int c = 0; c < 3; c++) a[c] = g.along_x[c] * g.scale[c], b[c] = g.along_y[c] * g.scale[c];
+  Floats n[] = {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
+  Floats by_blur = g_ln * (BLUR_PX2 / g.determinant), by_area = (g.var_x + g.var_y - BLUR_PX2) / g.sharp_determinant;
+  for (int c = 0; c < 3; c++) {
+    int d = (c + 1) % 3, e = (c + 2) % 3;
+    g_a[c] = by_blur * (by_area * (b[d] * n[e] - b[e] * n[d]) - a[c]);
+    g_b[c] = by_blur * (by_area * (n[d] * a[e] - n[e] * a[d]) - b[c]);
+  }
+}
+
 // Everything but the colour. With r = var_x - cov_xy^2 / var_y, s = cov_xy / var_y the log opacity is
 // ln(opacity) - dy^2 / (2 var_y) - u^2 / (2 r), u = x_px - x - s dy.
 INLINE void geometry_gradient(const Geometry& g, const SlotSums& m, const View& view, GaussianGradients& out) {
@@ -54,13 +68,15 @@ INLINE void geometry_gradient(const Geometry& g, const SlotSums& m, const View& 
   Floats g_y_alone = (0.5f * m.gyy * inverse_y - g_s * s) * inverse_y;  // of var_y at fixed r
 
   Floats g_tx{}, g_ty{}, by_fx{}, by_fy{};  // by_fx: of ln fx, by the ellipse's shape
+  Floats fading_a[3]{}, fading_b[3]{};
+  if (view.antialiased) fading_gradient(g, m.g, fading_a, fading_b);
   for (int c = 0; c < 3; c++) {
     Floats a = g.along_x[c] * g.scale[c], b = g.along_y[c] * g.scale[c];
     // var_x = a.a, cov_xy = a.b, var_y = b.b. All of r's share is along a - s b: summing it up from the three
     // would cancel digits where a and b are nearly parallel.
     Floats across = 2.f * g_r * (a - s * b), g_cov = g_s * inverse_y;
-    Floats g_a = across + g_cov * b;
-    Floats g_b = g_cov * a + 2.f * g_y_alone * b - s * across;
+    Floats g_a = across + g_cov * b + fading_a[c];
+    Floats g_b = g_cov * a + 2.f * g_y_alone * b - s * across + fading_b[c];
     out.scale[c] = g_a * g.along_x[c] + g_b * g.along_y[c];
     Floats g_along_x = g_a * g.scale[c] * (view.fx / g.z), g_along_y = g_b * g.scale[c] * (view.fy / g.z);
     out.U[0][c] = g_along_x;

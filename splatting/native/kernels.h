@@ -37,6 +37,7 @@ struct View {
   float R[3][3], t[3], center[3];
   float fx, fy, cx, cy, near;
   int width, height;
+  bool antialiased;  // the blur fades what it widens
 };
 
 // The Gaussians, row-major: means [N,3], quats wxyz [N,4], scales [N,3], opacities [N], sh [N,sh_stored,3].

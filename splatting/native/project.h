@@ -15,6 +15,7 @@ struct Geometry {
   Floats U[3][3];                   // cam_from_gaussian rotation
   Floats along_x[3], along_y[3];    // how far a unit along each axis moves the projection, px; unscaled
   Floats var_x, cov_xy, var_y, var_x_given_y;  // 2D covariance, blur included
+  Floats determinant, sharp_determinant;       // of the 2D covariance, with and without the blur
 };
 
 INLINE void rotation_of(const Geometry& g, Floats R[3][3]) {
@@ -37,11 +38,12 @@ INLINE void covariance(Geometry& g) {
   Floats bb = b[0] * b[0] + b[1] * b[1] + b[2] * b[2];
   Floats c0 = a[1] * b[2] - a[2] * b[1], c1 = a[2] * b[0] - a[0] * b[2], c2 = a[0] * b[1] - a[1] * b[0];
   // det(var) by Lagrange's identity: var_x var_y - cov_xy^2 would lose its digits for long ellipses.
-  Floats determinant = c0 * c0 + c1 * c1 + c2 * c2 + BLUR_PX2 * (aa + bb + BLUR_PX2);
+  g.sharp_determinant = c0 * c0 + c1 * c1 + c2 * c2;
+  g.determinant = g.sharp_determinant + BLUR_PX2 * (aa + bb + BLUR_PX2);
   g.var_x = aa + BLUR_PX2;
   g.var_y = bb + BLUR_PX2;
   g.cov_xy = a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-  g.var_x_given_y = determinant / g.var_y;
+  g.var_x_given_y = g.determinant / g.var_y;
 }
 
 INLINE Floats kept_within(Floats value, float low, float high) { return smaller(larger(value, all(low)), all(high)); }
@@ -102,7 +104,9 @@ struct Ellipses {
 INLINE Ellipses ellipses(const Geometry& g, const Splats& s, const View& view, const int* rows) {
   Ellipses e;
   Floats opacity = gather(s.opacities, rows, 1);
-  for (int i = 0; i < LANES; i++) e.log2_opacity[i] = __builtin_log2f(opacity[i] > 1e-30f ? opacity[i] : 1e-30f);
+  // As much is seen through the blurred ellipse as through the sharp one (Mip-Splatting, Yu et al. 2024, eq. 9).
+  Floats shown = view.antialiased ? opacity * square_root(g.sharp_determinant / g.determinant) : opacity;
+  for (int i = 0; i < LANES; i++) e.log2_opacity[i] = __builtin_log2f(shown[i] > 1e-30f ? shown[i] : 1e-30f);
   e.x = view.fx * g.tx + view.cx;
   e.y = view.fy * g.ty + view.cy;
   e.slope = g.cov_xy / g.var_y;

@@ -26,23 +26,28 @@ def loss_of(render: Render) -> Tensor:
     return (torch.randn(pictures.shape, generator=torch.Generator().manual_seed(2)) * pictures).sum()
 
 
-def camera_gradients(draw: Callable[..., Render], dtype: torch.dtype, splats: Splats, camera: Camera) -> list[Tensor]:
+def camera_gradients(
+    draw: Callable[..., Render], dtype: torch.dtype, splats: Splats, camera: Camera, *, antialiased: bool = False
+) -> list[Tensor]:
     """Of cam_from_world [4, 4] and K [3, 3]."""
     tensors = camera_leaves(camera, dtype)
-    loss_of(draw(leaves(splats, dtype), camera, camera_tensors=tensors)).backward()
+    loss_of(draw(leaves(splats, dtype), camera, camera_tensors=tensors, antialiased=antialiased)).backward()
     return [tensors.cam_from_world.grad, tensors.K.grad]
 
 
+@pytest.mark.parametrize("antialiased", [False, True], ids=["classic", "antialiased"])
 @pytest.mark.parametrize(
     ("n", "radius", "degree"),
     [(600, 0.08, 3), (1500, 0.15, 1), (300, 1.0, 0), (2000, 0.01, 2)],
     ids=["surface", "dense", "huge", "specks"],
 )
-def test_gradients_to_the_camera_agree_with_the_float64_twin(n: int, radius: float, degree: int) -> None:
+def test_gradients_to_the_camera_agree_with_the_float64_twin(
+    n: int, radius: float, degree: int, antialiased: bool
+) -> None:
     """Huge Gaussians reach into the view from beyond the margin where the Jacobian is held."""
     splats, camera = random_splats(n, seed=n, radius=radius, degree=degree), turned_camera(76, 57)
-    ours = camera_gradients(rasterize_native.rasterize, torch.float32, splats, camera)
-    expected = camera_gradients(rasterize_torch.rasterize, torch.float64, splats, camera)
+    ours = camera_gradients(rasterize_native.rasterize, torch.float32, splats, camera, antialiased=antialiased)
+    expected = camera_gradients(rasterize_torch.rasterize, torch.float64, splats, camera, antialiased=antialiased)
     for name, gradient, twin in zip(("cam_from_world", "K"), ours, expected, strict=True):
         assert twin.any()
         assert relative_l2(gradient, twin) <= GRADIENT_LIMIT, name

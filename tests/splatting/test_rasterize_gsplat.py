@@ -33,7 +33,7 @@ def test_every_argument_the_adapter_passes_is_one_of_gsplats() -> None:
     assert list(parameters)[:9] == [
         "means", "quats", "scales", "opacities", "colors", "viewmats", "Ks", "width", "height",
     ]  # fmt: skip
-    assert {"near_plane", "sh_degree", "packed", "backgrounds", "render_mode"} <= set(parameters)
+    assert {"near_plane", "sh_degree", "packed", "backgrounds", "render_mode", "rasterize_mode"} <= set(parameters)
 
 
 def test_surface_depth_is_the_median_where_one_surface_covers_the_pixel() -> None:
@@ -63,7 +63,8 @@ def test_nothing_drawable_gives_the_background_with_zero_gradients() -> None:
 
 
 @pytest.mark.gpu
-def test_pictures_and_gradients_agree_with_the_twin_on_cuda() -> None:
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_pictures_and_gradients_agree_with_the_twin_on_cuda(antialiased: bool) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     splats, camera = random_splats(500), turned_camera(76, 57)
@@ -75,7 +76,7 @@ def test_pictures_and_gradients_agree_with_the_twin_on_cuda() -> None:
         copy = leaves(type(splats)(*[getattr(splats, n).to(device) for n in PARAMETERS]), dtype)
         tensors = CameraTensors.of(camera, copy.means)
         tensors.cam_from_world.requires_grad_()
-        render = draw(copy, camera, camera_tensors=tensors)
+        render = draw(copy, camera, camera_tensors=tensors, antialiased=antialiased)
         (render.rgb.square().sum() + render.alpha.sum() + render.depth.square().sum()).backward()
         results.append((render, copy, tensors.cam_from_world.grad.cpu().double()))
     (render, copy, pose), (expected, twin, twin_pose) = results

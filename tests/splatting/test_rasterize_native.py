@@ -60,6 +60,35 @@ def test_pictures_and_gradients_agree_with_the_float64_twin(n: int, radius: floa
     assert_same(random_splats(n, seed=seed, radius=radius), turned_camera(76, 57))
 
 
+@pytest.mark.parametrize(("n", "radius"), [(600, 0.08), (300, 1.0), (2000, 0.01)], ids=["surface", "huge", "specks"])
+def test_antialiased_pictures_and_gradients_agree_with_the_float64_twin(n: int, radius: float) -> None:
+    assert_same(random_splats(n, seed=n, radius=radius), turned_camera(76, 57), antialiased=True)
+
+
+def test_antialiasing_keeps_the_brightness_of_what_is_thinner_than_a_pixel() -> None:
+    """The pixels add up to the sharp area in px^2 x opacity, without the blur's share."""
+    speck = Splats(
+        torch.tensor([[0.0, 0.0, 4.0]]),
+        torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
+        torch.full((1, 3), 0.03),
+        torch.tensor([0.9]),
+        torch.zeros(1, 1, 3),
+    )
+    camera = flat_camera(64, 64)
+    sigma_px = 0.03 / 4 * camera.K[0, 0]
+    sharp = 0.9 * 2 * math.pi * sigma_px**2
+    sums = [float(rasterize(speck, camera, antialiased=antialiased).alpha.sum()) for antialiased in (True, False)]
+    assert sums[0] == pytest.approx(sharp, rel=0.05)  # contributions below 1/255 are missing
+    assert sums[1] > 2 * sharp
+
+
+def test_long_thin_ellipses_keep_their_digits_when_antialiased() -> None:
+    splats = random_splats(80, seed=7)
+    assert_same(
+        replace(splats, scales=torch.tensor([3.0, 2e-3, 2e-3]).expand(80, 3)), turned_camera(150, 110), antialiased=True
+    )
+
+
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_each_stored_degree_of_harmonics_agrees(degree: int) -> None:
     assert_same(random_splats(200, seed=degree, degree=degree), turned_camera(40, 33))
@@ -203,10 +232,11 @@ def test_what_is_not_drawable_is_absent_in_both_rasterizers(change: dict) -> Non
         assert torch.equal(draw(bad, camera).rgb, draw(absent, camera).rgb)
 
 
-def test_overflowing_sizes_and_places_do_no_harm() -> None:
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_overflowing_sizes_and_places_do_no_harm(antialiased: bool) -> None:
     splats, camera = random_splats(60, seed=3, radius=0.3), flat_camera()
     copy = leaves(edited(edited(splats, scales=(20, 1e30), means=(21, 1e30)), scales=(22, 0.0)))
-    render = rasterize(copy, camera)
+    render = rasterize(copy, camera, antialiased=antialiased)
     loss_of(render).backward()
     assert torch.isfinite(render.rgb).all()
     assert all(torch.isfinite(getattr(copy, name).grad).all() for name in PARAMETERS)

@@ -14,13 +14,13 @@ def test_projection_agrees_with_gsplat() -> None:
     splats, camera = leaves(random_splats(300), torch.float64), turned_camera(64, 48)
     pose, K = torch.as_tensor(camera.cam_from_world), torch.as_tensor(camera.K)
     covariances, _ = reference._quat_scale_to_covar_preci(splats.quats_wxyz, splats.scales, True, False)
-    radii, means2d, depths, conics, _ = reference._fully_fused_projection(
-        splats.means, covariances, pose[None], K[None], camera.width, camera.height
+    radii, means2d, depths, conics, compensations = reference._fully_fused_projection(
+        splats.means, covariances, pose[None], K[None], camera.width, camera.height, calc_compensations=True
     )
     is_seen = (radii[0] > 0).all(-1)
     assert is_seen.sum() > 100
     in_camera = splats.means @ pose[:3, :3].T + pose[:3, 3]
-    ours2d, covariances2d = _project(
+    ours2d, covariances2d, fading = _project(
         splats.quats_wxyz, splats.scales, in_camera, CameraTensors.of(camera, splats.means), camera
     )
     a, b, c = covariances2d[:, 0, 0], covariances2d[:, 0, 1], covariances2d[:, 1, 1]
@@ -28,6 +28,7 @@ def test_projection_agrees_with_gsplat() -> None:
     assert torch.allclose(ours2d[is_seen], means2d[0, is_seen])
     assert torch.allclose(ours[is_seen], conics[0, is_seen])
     assert torch.allclose(in_camera[is_seen, 2], depths[0, is_seen])
+    assert torch.allclose(fading[is_seen], compensations[0, is_seen])
 
 
 def test_opacity_at_a_pixel_follows_the_gaussian() -> None:
@@ -40,14 +41,15 @@ def test_opacity_at_a_pixel_follows_the_gaussian() -> None:
     assert torch.isclose(alphas[1, 1], torch.tensor(0.8))
 
 
+@pytest.mark.parametrize("antialiased", [False, True])
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_gradients_agree_with_finite_differences(name: str) -> None:
+def test_gradients_agree_with_finite_differences(name: str, antialiased: bool) -> None:
     """Few, faint, wide Gaussians: no pixel within the step of a threshold."""
     splats, camera = leaves(random_splats(8, seed=1, radius=2.0), torch.float64), turned_camera(6, 5)
     weights = torch.randn(5, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
     def loss(values: Splats) -> torch.Tensor:
-        render = rasterize(values, camera)
+        render = rasterize(values, camera, antialiased=antialiased)
         pictures = torch.cat([render.rgb, render.alpha[..., None], render.depth[..., None]], -1)
         return (weights * pictures).sum()
 
