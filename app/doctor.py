@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from app import threads
 from app.arguments import ArgumentParser
 from recon.version import program_version
 
@@ -40,7 +41,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse what follows `handful doctor`."""
     parser = ArgumentParser(
         "handful doctor",
-        description="Say what this machine can do. Exit code 0 if reconstruction on the CPU works, else 2.",
+        description="Say what this machine can do. Exit code 0 if reconstruction on the CPU works, else 2.\n"
+        + threads.HELP,
         examples=EXAMPLES,
     )
     return parser.parse_args(arguments)
@@ -102,8 +104,7 @@ def _native(package: str) -> Finding:
         module = importlib.import_module(f"{package}._native")
     except ImportError as error:
         return Finding(package, "BAD", f"native kernels do not load ({error}): run 'make native' or reinstall")
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding(package, "ok", f"native kernels, instruction set {_instruction_set(module)}, {threads} CPU threads")
+    return Finding(package, "ok", f"native kernels, instruction set {_instruction_set(module)}")
 
 
 def _instruction_set(module: ModuleType) -> str:
@@ -119,7 +120,9 @@ def _torch() -> Iterator[Finding]:
     except ImportError as error:
         yield Finding("torch", "BAD", f"does not load: {error}")
         return
-    yield Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    asked = "" if threads.requested_threads() is None else f", by {threads.VARIABLE}"
+    yield Finding("torch", "ok", f"{torch.__version__}")
+    yield Finding("threads", "ok", f"{torch.get_num_threads()}, in torch and the native kernels{asked}")
     if not torch.cuda.is_available():
         built = torch.version.cuda
         text = f"torch is built for CUDA {built}, but there is no usable GPU" if built else "torch is built without it"

@@ -7,11 +7,11 @@ in blocks of 8 x 8 x 8 voxels near a measured surface [2].
 [2] Niessner et al., Real-time 3D Reconstruction at Scale using Voxel Hashing, 2013.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import recon._native as _native
@@ -77,8 +77,8 @@ class TsdfVolume:
 
 
 def num_threads() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Threads of the kernels: as many as torch takes."""
+    return torch.get_num_threads()
 
 
 def surface_blocks(views: Sequence[FusionView], voxel_size: float, truncation: float) -> NDArray[np.int32]:
