@@ -13,7 +13,7 @@ DEMO_OUT ?= out/demo
 # OpenMP threads that spin while waiting slow down everything else on a small machine.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help demo test bench gui native clean
+.PHONY: help demo test bench sanitize gui native clean
 
 help:  ## list the targets
 	@sed -n -E 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ test: $(STAMPS)/handful $(STAMPS)/system  ## style, types and every test that ta
 
 bench: $(STAMPS)/handful  ## the measurements in tests/bench
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python -m tests.bench.$$(basename $$script .py) || exit 1; done
+
+sanitize: $(STAMPS)/handful  ## tests of the rasterizer's kernels under address and undefined-behaviour sanitizers
+	@.ci/sanitize .venv/bin/python
 
 gui: $(STAMPS)/handful  ## open the window
 	@$(BIN)/python -m app gui
