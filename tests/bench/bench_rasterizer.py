@@ -1,96 +1,171 @@
-"""Time the native rasterizer and loss; all cases take turns in one process, medians are printed.
+"""Time the native rasterizer, loss and training step against torch.
 
-python -m tests.bench.bench_rasterizer [--repeats 15]
+    python -m tests.bench.bench_rasterizer                      # all tables, some minutes
+    python -m tests.bench.bench_rasterizer --quick --json FILE  # the figures that are demanded, at most 50 s
+
+All that is compared takes turns in one process and draws the same picture (checked). Medians; in brackets the 10th and
+90th percentile. Torch uses all threads.
 """
 
 import argparse
+import json
 import os
+import platform
+import resource
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 
-import numpy as np
 import torch
 
 from splatting import _native
-from splatting.camera import Camera
-from splatting.gaussians import Splats
-from splatting.losses import photometric_loss
 from splatting.rasterize_native import rasterize
+from tests.bench.rasterizer_cases import ONE_PIECE, Setup, time_fit, time_losses, time_rasterizers, time_step
+from tests.bench.surface_scene import surface_scene
+from tests.bench.turns import Times
 
-WIDTH, HEIGHT = 640, 480
+DEMANDED = Setup(100_000, pairs_at_once=ONE_PIECE)
+SETUPS = (
+    DEMANDED,
+    *(Setup(count) for count in (10_000, 30_000, 100_000, 300_000, 1_000_000)),
+    *(Setup(100_000, sh_degree=degree) for degree in (0, 1)),
+    *(Setup(300_000, *size) for size in ((320, 240), (1280, 720), (1920, 1080))),
+    Setup(1_000_000, 1920, 1080),
+)
+LARGEST = SETUPS[-1]
 
 
-def surface_scene(count: int, sh_degree: int) -> tuple[Splats, Camera]:
-    """Gaussians about three pixels wide on wavy sheets that fill the view."""
-    random = np.random.default_rng(0)
-    focal = 0.8 * WIDTH
-    x, y = random.uniform(-0.7, 0.7, count), random.uniform(-0.55, 0.55, count)
-    z = 3 + 0.6 * np.sin(5 * x) * np.cos(4 * y) + random.choice([0.0, 0.8, 1.6], count)
-    pixel = z / focal
-    tensors = (
-        np.stack([x * z, y * z, z], 1),
-        random.normal(size=(count, 4)),
-        pixel[:, None] * random.uniform(0.5, 2.5, (count, 3)),
-        random.uniform(0.1, 0.9, count),
-        0.3 * random.normal(size=(count, (sh_degree + 1) ** 2, 3)),
+def print_peak_memory() -> None:
+    """Draw the largest picture and print the process's peak so far: after the imports, with the scene, in the end."""
+    peaks = [peak_mb()]
+    splats, camera = surface_scene(LARGEST.count, LARGEST.sh_degree, LARGEST.width, LARGEST.height)
+    peaks.append(peak_mb())
+    rasterize(splats, camera).rgb.sum().backward()
+    print(json.dumps([*peaks, peak_mb()]))
+
+
+def peak_mb() -> float:
+    """Largest resident set of this process so far."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def measure_peak_memory() -> list[float]:
+    """MB of a process of its own, see `print_peak_memory`."""
+    command = [sys.executable, "-m", "tests.bench.bench_rasterizer", "--peak-memory"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def print_rasterizer_row(setup: Setup, times: dict[str, Times]) -> None:
+    """One row of the table of rasterizers."""
+    one, two, slow = times["1"], times["2"], times["torch"]
+    parts = " + ".join(f"{ms:.1f}" for ms in two.by_part.values())
+    print(
+        f"| {setup} | {one} | {two} | {parts} | {two.cpu:.1f} | {slow} | {slow.cpu:.0f} "
+        f"| {slow.wall / two.wall:.1f} | {slow.cpu / two.cpu:.1f} | {one.wall / two.wall:.2f} |",
+        flush=True,
     )
-    K = np.array([[focal, 0, WIDTH / 2], [0, focal, HEIGHT / 2], [0, 0, 1]])
-    splats = Splats(*(torch.from_numpy(tensor.astype(np.float32)).requires_grad_() for tensor in tensors))
-    return splats, Camera(K, np.eye(4), WIDTH, HEIGHT)
 
 
-def rasterizer_case(count: int, sh_degree: int) -> Callable[[], None]:
-    """One forward and backward pass."""
-    splats, camera = surface_scene(count, sh_degree)
-    gradient = torch.randn(HEIGHT, WIDTH, 3, generator=torch.Generator().manual_seed(0))
-
-    def run() -> None:
-        for tensor in vars(splats).values():
-            tensor.grad = None
-        rasterize(splats, camera).rgb.backward(gradient)
-
-    return run
+RASTERIZER_HEAD = (
+    "\n| forward + backward, ms | 1 thread | 2 threads | parts | CPU | torch | CPU | ratio | CPU ratio | 1 : 2 |"
+    "\n|---|---|---|---|---|---|---|---|---|---|"
+)
 
 
-def loss_case() -> Callable[[], None]:
-    """L1 + SSIM and its gradient."""
-    random = torch.Generator().manual_seed(0)
-    rgb = torch.rand(HEIGHT, WIDTH, 3, generator=random).requires_grad_()
-    target = torch.rand(HEIGHT, WIDTH, 3, generator=random)
+def print_loss_row(width: int, height: int, times: dict[str, Times]) -> None:
+    """One row of the table of losses."""
+    fast, slow = times["native"], times["torch"]
+    print(
+        f"| {width}x{height} | {fast} | {fast.cpu:.1f} | {slow} | {slow.cpu:.0f} "
+        f"| {slow.wall / fast.wall:.1f} | {slow.cpu / fast.cpu:.1f} |"
+    )
 
-    def run() -> None:
-        rgb.grad = None
-        photometric_loss(rgb, target).backward()
 
-    return run
+LOSS_HEAD = "\n| L1 + SSIM, ms | native | CPU | torch | CPU | ratio | CPU ratio |\n|---|---|---|---|---|---|---|"
+
+
+def print_step_row(name: str, step: Times) -> None:
+    """One row of the table of training steps."""
+    parts = ", ".join(f"{part} {ms:.1f} ({step.cpu_by_part[part]:.1f})" for part, ms in step.by_part.items())
+    print(f"| {name} | {step} | {step.cpu:.1f} | {parts} |")
+
+
+STEP_HEAD = "\n| 100k, 640x480, SH 3, ms | wall | CPU | parts, wall (CPU) |\n|---|---|---|---|"
+
+
+def quick_figures() -> dict[str, object]:
+    """What the demands are about."""
+    start = os.getloadavg()[0]
+    pictures = time_rasterizers(DEMANDED, turns=7, budget_s=12)
+    pieces = time_rasterizers(Setup(100_000), turns=5, budget_s=6)
+    losses = time_losses(640, 480, turns=15, budget_s=4)
+    step = time_step(turns=30, budget_s=4)
+    native, slow = pictures["2"], pictures["torch"]
+    return {
+        "ratio_torch_100k": slow.wall / native.wall,
+        "ratio_torch_100k_cpu": slow.cpu / native.cpu,
+        "ratio_torch_100k_in_pieces": pieces["torch"].wall / pieces["2"].wall,
+        "ratio_torch_100k_in_pieces_cpu": pieces["torch"].cpu / pieces["2"].cpu,
+        "ratio_threads_2_1": pictures["1"].wall / native.wall,
+        "ratio_ssim_torch": losses["torch"].wall / losses["native"].wall,
+        "ratio_ssim_torch_cpu": losses["torch"].cpu / losses["native"].cpu,
+        "ms_rasterizer": {**native.by_part, "sum": native.wall, "cpu": native.cpu, "torch": slow.wall},
+        "ms_loss": {name: times.wall for name, times in losses.items()},
+        "ms_step": {**step.by_part, "sum": step.wall, "cpu": step.cpu},
+        "ms_step_in_fit": time_fit(30).wall,
+        "load": [start, os.getloadavg()[0]],
+    }
+
+
+def print_tables(turns: int) -> None:
+    """Everything."""
+    print(RASTERIZER_HEAD)
+    for setup in SETUPS:
+        print_rasterizer_row(setup, time_rasterizers(setup, turns if setup.count < 500_000 else 2))
+    print(LOSS_HEAD)
+    for size in ((640, 480), (1920, 1080)):
+        print_loss_row(*size, time_losses(*size, 2 * turns))
+    print(STEP_HEAD)
+    print_step_row("by hand", time_step(4 * turns))
+    print_step_row("in `fit`", time_fit(4 * turns + 5))
+    imports, scene, drawn = measure_peak_memory()
+    print(f"\n{LARGEST}, peak MB: imports {imports:.0f}, with the scene {scene:.0f}, forward + backward {drawn:.0f}")
+
+
+def describe_machine() -> str:
+    """Date, versions, processor and load."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    return (
+        f"{datetime.now():%Y-%m-%d %H:%M}, commit {commit.strip() or 'unknown'}, torch {torch.__version__}, "
+        f"{_native.instruction_set()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
 
 
 def main() -> None:
-    """Time all cases in turn."""
+    """Time what the flags ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=15)
-    repeats = parser.parse_args().repeats
-    cases = {f"rasterize {n // 1000}k, SH {degree}": rasterizer_case(n, degree) for n, degree in CASES}
-    cases["L1 + SSIM"] = loss_case()
-    seconds: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    available = torch.get_num_threads()
-    for _ in range(repeats + 1):
-        for name, run in cases.items():
-            for threads in {1, available}:
-                torch.set_num_threads(threads)
-                wall, cpu = time.perf_counter(), time.process_time()
-                run()
-                seconds.setdefault((name, threads), []).append((time.perf_counter() - wall, time.process_time() - cpu))
-    load = os.getloadavg()[0]
-    print(f"forward + backward, {WIDTH}x{HEIGHT}, {_native.instruction_set()}, load {load:.1f}, {repeats} repeats\n")
-    print("| case | threads | median ms | spread ms | CPU ms |\n|---|---|---|---|---|")
-    for (name, threads), times in sorted(seconds.items()):
-        wall_ms, cpu_ms = 1000 * np.array(times[1:]).T  # the first one warms up
-        low, high = np.percentile(wall_ms, (10, 90))
-        print(f"| {name} | {threads} | {np.median(wall_ms):.1f} | {low:.1f} to {high:.1f} | {np.median(cpu_ms):.1f} |")
+    parser.add_argument("--quick", action="store_true", help="the demanded figures only, within 50 s")
+    parser.add_argument("--json", type=Path, help="with --quick: write them to this file")
+    parser.add_argument("--turns", type=int, default=5, help="of the tables; ignored by --quick")
+    parser.add_argument("--peak-memory", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak_memory:
+        print_peak_memory()
+        return
+    start = time.perf_counter()
+    print(describe_machine())
+    if options.quick:
+        text = json.dumps(quick_figures(), indent=2)
+        print(text)
+        if options.json:
+            options.json.write_text(text + "\n")
+    else:
+        print_tables(options.turns)
+    print(f"\n{time.perf_counter() - start:.0f} s, load {os.getloadavg()[0]:.1f} in the end")
 
-
-CASES = ((100_000, 1), (100_000, 3), (300_000, 3))
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,186 @@
+"""What a CPU without our kernels would do in torch: gsplat's projection and harmonics, and blending of given pairs.
+
+gsplat's torch rasterizer needs CUDA to find which Gaussian covers which pixel, and nerfacc to blend. Here the list of
+pairs is given, exact and free of charge; blending is gsplat's `accumulate` with a segmented scan over it. That is kind
+to torch: what is timed leaves out sorting and binning, which our kernels do in every frame.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from gsplat.cuda import _torch_impl as gsplat_torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from splatting.camera import Camera
+from splatting.gaussians import Splats
+
+MIN_ALPHA, MAX_ALPHA, MIN_TRANSMITTANCE = 1 / 255, 0.999, 1e-4
+CANDIDATES_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Some Gaussian-pixel pairs, by pixel and front to back, as large as fits into memory at once.
+
+    Attributes:
+        gaussians: index of the Gaussian [P].
+        pixels: index of the pixel, row-major [P].
+        firsts: index of the first pair of the same pixel [P].
+        centres: the pixel's centre [P, 2], px.
+    """
+
+    gaussians: Tensor
+    pixels: Tensor
+    firsts: Tensor
+    centres: Tensor
+
+
+def project(splats: Splats, camera: Camera) -> Tensor:
+    """What blending needs of every Gaussian [N, 10]: centre, conic, opacity, colour, depth; by gsplat's torch code."""
+    covariances, _ = gsplat_torch._quat_scale_to_covar_preci(splats.quats_wxyz, splats.scales, compute_preci=False)
+    pose = torch.as_tensor(camera.cam_from_world).float()
+    _, centres, depths, conics, _ = gsplat_torch._fully_fused_projection(
+        splats.means,
+        covariances,
+        pose[None],
+        torch.as_tensor(camera.K).float()[None],
+        camera.width,
+        camera.height,
+    )
+    directions = splats.means - torch.as_tensor(camera.center).float()
+    degree = {1: 0, 4: 1, 9: 2, 16: 3}[splats.sh.shape[1]]
+    colours = (gsplat_torch._spherical_harmonics(degree, directions, splats.sh) + 0.5).clamp(min=0)
+    return torch.cat([centres[0], conics[0], splats.opacities[:, None], colours, depths[0, :, None]], 1)
+
+
+def blend(seen: Tensor, pairs: Pairs, num_pixels: int) -> Tensor:
+    """Colours [num_pixels, 3] over black; pixels that are not in `pairs` stay black."""
+    alphas, colours = _alphas(seen, pairs.gaussians, pairs.centres)
+    logs = torch.log1p(-alphas).double()  # a float32 scan over millions of pairs would lose its digits
+    before = torch.cumsum(logs, 0) - logs
+    transmittances = torch.exp(before - before.index_select(0, pairs.firsts)).float()
+    weights = alphas * transmittances
+    return torch.zeros(num_pixels, 3).index_add(0, pairs.pixels, weights[:, None] * colours)
+
+
+def render(splats: Splats, camera: Camera, pieces: list[Pairs]) -> Tensor:
+    """The picture [H, W, 3], without gradients."""
+    with torch.no_grad():
+        seen = project(splats, camera)
+        rgb = sum(blend(seen, pairs, camera.width * camera.height) for pairs in pieces)
+    return rgb.reshape(camera.height, camera.width, 3)
+
+
+def forward_backward(splats: Splats, camera: Camera, pieces: list[Pairs], gradient: Tensor) -> None:
+    """Add dL/d(parameters) to the `grad` of `splats` for dL/d(rgb) = `gradient` [H, W, 3].
+
+    Piece by piece, forward and backward, so that memory is bounded; nothing is computed twice.
+    """
+    seen = project(splats, camera)
+    leaf = seen.detach().requires_grad_()
+    flat = gradient.reshape(-1, 3)
+    for pairs in pieces:
+        blend(leaf, pairs, len(flat)).backward(flat)
+    seen.backward(leaf.grad)
+
+
+@torch.no_grad()
+def find_pairs(splats: Splats, camera: Camera, *, pairs_at_once: int, near: float = 0.01) -> list[Pairs]:
+    """All pairs that matter: opacity at the pixel at least 1/255, up to where the pixel is saturated."""
+    seen = project(splats, camera)
+    order = torch.sort(seen[:, 9], stable=True).indices
+    drawn = (seen[order, 9] >= near) & (seen[order, 5] >= MIN_ALPHA)
+    found = list(_covered(seen, order[drawn], camera))
+    gaussians, pixels = (torch.cat(part) for part in zip(*found, strict=True))
+    by_pixel = torch.sort(pixels, stable=True)  # within a pixel they stay front to back
+    gaussians, pixels = gaussians[by_pixel.indices].long(), by_pixel.values.long()
+    open_pairs = _before_saturation(seen, gaussians, pixels, camera.width)
+    return list(_pieces(gaussians[open_pairs], pixels[open_pairs], camera.width, pairs_at_once))
+
+
+def _alphas(seen: Tensor, gaussians: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    """Opacities [P] and colours [P, 3] of pairs."""
+    rows = seen.index_select(0, gaussians)
+    dx, dy = (centres - rows[:, :2]).unbind(1)
+    a, b, c, opacities = rows[:, 2:6].unbind(1)
+    sigmas = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
+    return (opacities * torch.exp(-sigmas)).clamp(max=MAX_ALPHA), rows[:, 6:9]
+
+
+def _centres(pixels: Tensor, width: int) -> Tensor:
+    return torch.stack([pixels % width, pixels // width], 1) + 0.5
+
+
+def _covered(seen: Tensor, gaussians: Tensor, camera: Camera) -> Iterator[tuple[Tensor, Tensor]]:
+    """Gaussians and pixels, int32, of all pairs above 1/255, in the order of `gaussians`."""
+    x, y, a, b, c, opacities = seen[gaussians, :6].unbind(1)
+    reach = torch.sqrt(2 * torch.log(opacities * 255) / (a * c - b * b))
+    low_x, high_x = _pixel_range(x, reach * c.sqrt(), camera.width)
+    low_y, high_y = _pixel_range(y, reach * a.sqrt(), camera.height)
+    columns = high_x - low_x
+    counts = columns * (high_y - low_y)
+    piece = torch.cumsum(counts, 0) // CANDIDATES_AT_ONCE
+    for rows in torch.split(torch.arange(len(gaussians)), torch.bincount(piece).tolist()):
+        repeats = counts[rows]
+        within = torch.arange(int(repeats.sum())) - torch.repeat_interleave(torch.cumsum(repeats, 0) - repeats, repeats)
+        row = torch.repeat_interleave(rows, repeats)
+        pixels = (low_y[row] + within // columns[row]) * camera.width + low_x[row] + within % columns[row]
+        alphas, _ = _alphas(seen, gaussians[row], _centres(pixels, camera.width))
+        keep = alphas >= MIN_ALPHA
+        yield gaussians[row][keep].int(), pixels[keep].int()
+
+
+def _pixel_range(middle: Tensor, half: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """First pixel, and the one behind the last, whose centre is within `half` of `middle`."""
+    low = torch.ceil(middle - half - 0.5).clamp(0, size).long()
+    return low, torch.maximum(torch.floor(middle + half + 0.5).clamp(0, size).long(), low)
+
+
+def _firsts(pixels: Tensor) -> Tensor:
+    """For every pair the index of the first pair of its pixel; `pixels` is sorted."""
+    _, counts = torch.unique_consecutive(pixels, return_counts=True)
+    return torch.repeat_interleave(torch.cumsum(counts, 0) - counts, counts)
+
+
+def _before_saturation(seen: Tensor, gaussians: Tensor, pixels: Tensor, width: int) -> Tensor:
+    """Whether the transmittance of the pixel is still above 1e-4 behind a pair [P]."""
+    alphas = torch.cat(
+        [
+            _alphas(seen, g, _centres(p, width))[0]
+            for g, p in zip(gaussians.split(CANDIDATES_AT_ONCE), pixels.split(CANDIDATES_AT_ONCE), strict=True)
+        ]
+    )
+    logs = torch.log1p(-alphas).double()
+    scan = torch.cumsum(logs, 0)
+    return torch.exp(scan - (scan - logs)[_firsts(pixels)]) > MIN_TRANSMITTANCE
+
+
+def _pieces(gaussians: Tensor, pixels: Tensor, width: int, pairs_at_once: int) -> Iterator[Pairs]:
+    """Cut between pixels."""
+    start = 0
+    while start < len(pixels):
+        end = min(start + pairs_at_once, len(pixels))
+        if end < len(pixels):
+            end = int(torch.searchsorted(pixels, pixels[end]))
+        part = slice(start, end)
+        yield Pairs(gaussians[part].clone(), pixels[part].clone(), _firsts(pixels[part]), _centres(pixels[part], width))
+        start = end
+
+
+def photometric_loss(rgb: Tensor, target: Tensor, *, ssim_weight: float = 0.2) -> Tensor:
+    """The 3DGS loss of pictures [H, W, 3] as its authors write it: SSIM by an 11 x 11 convolution of each channel."""
+    x = torch.arange(11.0) - 5
+    row = torch.exp(-x * x / (2 * 1.5**2))
+    row = row / row.sum()
+    window = (row[:, None] * row).expand(3, 1, 11, 11).contiguous()
+    a, b = (picture.permute(2, 0, 1)[None] for picture in (rgb, target))
+    mean_a, mean_b, square_a, square_b, product = (
+        conv2d(picture, window, padding=5, groups=3) for picture in (a, b, a * a, b * b, a * b)
+    )
+    variances = square_a + square_b - mean_a * mean_a - mean_b * mean_b
+    covariance = product - mean_a * mean_b
+    luminance = (2 * mean_a * mean_b + 0.01**2) / (mean_a * mean_a + mean_b * mean_b + 0.01**2)
+    ssim = luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
+    return (1 - ssim_weight) * (a - b).abs().mean() + ssim_weight * (1 - ssim.mean())
