@@ -1,6 +1,7 @@
 """What is timed: rasterizers, losses and training steps, each checked to do the same job as the other."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -74,12 +75,17 @@ def check_same_picture(splats: Splats, camera: Camera, pieces: list[torch_path.P
 
 
 def time_losses(width: int, height: int, turns: int, budget_s: float = float("inf")) -> dict[str, Times]:
-    """L1 + SSIM and its gradient: the fused kernel, and torch's convolution."""
+    """L1 + SSIM and its gradient: the fused kernel, torch's 11 x 11 convolution, and torch's in two directions."""
     random = torch.Generator().manual_seed(0)
     target = torch.rand(height, width, 3, generator=random)
     rgb = (target + 0.1 * torch.randn(height, width, 3, generator=random)).requires_grad_()
+    losses = {
+        "native": photometric_loss,
+        "torch": torch_path.photometric_loss,
+        "torch, separable": partial(torch_path.photometric_loss, is_separable=True),
+    }
     contestants = {}
-    for name, loss in {"native": photometric_loss, "torch": torch_path.photometric_loss}.items():
+    for name, loss in losses.items():
 
         def run(watch: Stopwatch, loss=loss) -> None:
             loss(rgb, target).backward()

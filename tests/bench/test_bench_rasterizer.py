@@ -61,12 +61,13 @@ def test_a_torch_path_that_draws_something_else_is_refused(scene):
         check_same_picture(splats, camera, pieces[1:])
 
 
-def test_convolved_loss_is_the_fused_loss():
+@pytest.mark.parametrize("is_separable", [False, True])
+def test_convolved_loss_is_the_fused_loss(is_separable):
     random = torch.Generator().manual_seed(0)
     target = torch.rand(40, 50, 3, generator=random)
     rgb = torch.rand(40, 50, 3, generator=random).requires_grad_()
     found = []
-    for loss in (photometric_loss(rgb, target), torch_path.photometric_loss(rgb, target)):
+    for loss in (photometric_loss(rgb, target), torch_path.photometric_loss(rgb, target, is_separable=is_separable)):
         found.append((loss.item(), torch.autograd.grad(loss, rgb)[0]))
     (fused, fused_gradient), (convolved, convolved_gradient) = found
     assert convolved == pytest.approx(fused, rel=1e-5)  # float32 sums over 6,000 values

@@ -169,18 +169,27 @@ def _pieces(gaussians: Tensor, pixels: Tensor, width: int, pairs_at_once: int) -
         start = end
 
 
-def photometric_loss(rgb: Tensor, target: Tensor, *, ssim_weight: float = 0.2) -> Tensor:
-    """The 3DGS loss of pictures [H, W, 3] as its authors write it: SSIM by an 11 x 11 convolution of each channel."""
+def photometric_loss(rgb: Tensor, target: Tensor, *, ssim_weight: float = 0.2, is_separable: bool = False) -> Tensor:
+    """The 3DGS loss of pictures [H, W, 3] as its authors write it: SSIM by an 11 x 11 convolution of each channel.
+
+    Args:
+        is_separable: convolve along the rows, then along the columns.
+    """
     x = torch.arange(11.0) - 5
     row = torch.exp(-x * x / (2 * 1.5**2))
     row = row / row.sum()
-    window = (row[:, None] * row).expand(3, 1, 11, 11).contiguous()
+    windows = [row[None, :], row[:, None]] if is_separable else [row[:, None] * row]
+
+    def blur(picture: Tensor) -> Tensor:
+        for window in windows:
+            kernel = window.expand(3, 1, *window.shape).contiguous()
+            picture = conv2d(picture, kernel, padding=[size // 2 for size in window.shape], groups=3)
+        return picture
+
     a, b = (picture.permute(2, 0, 1)[None] for picture in (rgb, target))
-    mean_a, mean_b, square_a, square_b, product = (
-        conv2d(picture, window, padding=5, groups=3) for picture in (a, b, a * a, b * b, a * b)
-    )
-    variances = square_a + square_b - mean_a * mean_a - mean_b * mean_b
-    covariance = product - mean_a * mean_b
+    mean_a, mean_b = blur(a), blur(b)
+    variances = blur(a * a) + blur(b * b) - mean_a * mean_a - mean_b * mean_b
+    covariance = blur(a * b) - mean_a * mean_b
     luminance = (2 * mean_a * mean_b + 0.01**2) / (mean_a * mean_a + mean_b * mean_b + 0.01**2)
     ssim = luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
     return (1 - ssim_weight) * (a - b).abs().mean() + ssim_weight * (1 - ssim.mean())
