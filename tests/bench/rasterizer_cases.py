@@ -21,16 +21,16 @@ MAX_SHARE_OF_OTHER_PIXELS = 1e-3  # where a Gaussian is so near to 1/255 that ro
 
 @dataclass(frozen=True)
 class Setup:
-    """What is drawn; `pairs_at_once` tells the torch path how to bound its memory."""
+    """What is drawn, and whether torch blends it as gsplat does or tuned."""
 
     count: int
     width: int = 640
     height: int = 480
     sh_degree: int = 3
-    pairs_at_once: int = PIECE
+    is_as_gsplat: bool = False
 
     def __str__(self) -> str:
-        note = ", torch in one piece" if self.pairs_at_once == ONE_PIECE else ""
+        note = ", torch as gsplat" if self.is_as_gsplat else ""
         return f"{self.count // 1000}k, {self.width}x{self.height}, SH {self.sh_degree}{note}"
 
 
@@ -41,8 +41,9 @@ STEP = Setup(100_000)
 def time_rasterizers(setup: Setup, turns: int, budget_s: float = float("inf")) -> dict[str, Times]:
     """Forward and backward: native with one and two threads, and torch."""
     splats, camera = surface_scene(setup.count, setup.sh_degree, setup.width, setup.height)
-    pieces = torch_path.find_pairs(splats, camera, pairs_at_once=setup.pairs_at_once)
-    check_same_picture(splats, camera, pieces)
+    way = torch_path.blend_as_gsplat if setup.is_as_gsplat else torch_path.blend
+    pieces = torch_path.find_pairs(splats, camera, pairs_at_once=ONE_PIECE if setup.is_as_gsplat else PIECE)
+    check_same_picture(splats, camera, pieces, way)
     gradient = torch.randn(setup.height, setup.width, 3, generator=torch.Generator().manual_seed(0))
 
     def native(watch: Stopwatch) -> None:
@@ -53,7 +54,7 @@ def time_rasterizers(setup: Setup, turns: int, budget_s: float = float("inf")) -
         clear_gradients(splats)
 
     def torch_way(watch: Stopwatch) -> None:
-        torch_path.forward_backward(splats, camera, pieces, gradient)
+        torch_path.forward_backward(splats, camera, pieces, gradient, way)
         watch.lap("forward and backward")
         clear_gradients(splats)
 
@@ -65,10 +66,12 @@ def time_rasterizers(setup: Setup, turns: int, budget_s: float = float("inf")) -
     return take_turns(contestants, turns, budget_s)
 
 
-def check_same_picture(splats: Splats, camera: Camera, pieces: list[torch_path.Pairs]) -> None:
+def check_same_picture(
+    splats: Splats, camera: Camera, pieces: list[torch_path.Pairs], way: torch_path.Blend = torch_path.blend
+) -> None:
     """Stop unless both ways draw the same."""
     with torch.no_grad():
-        difference = (rasterize(splats, camera).rgb - torch_path.render(splats, camera, pieces)).abs().amax(2)
+        difference = (rasterize(splats, camera).rgb - torch_path.render(splats, camera, pieces, way)).abs().amax(2)
     share = float((difference > 1e-4).float().mean())
     if share > MAX_SHARE_OF_OTHER_PIXELS or difference.max() > 0.02:
         raise RuntimeError(f"the pictures differ by up to {difference.max():.3g}, in {100 * share:.3f} % of the pixels")

@@ -32,12 +32,15 @@ def gradients(splats: Splats) -> dict[str, torch.Tensor]:
     return taken
 
 
-@pytest.mark.parametrize("pairs_at_once", [5000, 10**9])
-def test_torch_path_has_the_gradients_of_the_native_rasterizer(scene, pairs_at_once):
+@pytest.mark.parametrize(
+    ("way", "pairs_at_once"),
+    [(torch_path.blend, 5000), (torch_path.blend, 10**9), (torch_path.blend_as_gsplat, 10**9)],
+)
+def test_torch_path_has_the_gradients_of_the_native_rasterizer(scene, way, pairs_at_once):
     splats, camera = scene
     pieces = torch_path.find_pairs(splats, camera, pairs_at_once=pairs_at_once)
     gradient = torch.randn(camera.height, camera.width, 3, generator=torch.Generator().manual_seed(0))
-    torch_path.forward_backward(splats, camera, pieces, gradient)
+    torch_path.forward_backward(splats, camera, pieces, gradient, way)
     of_torch = gradients(splats)
     rasterize(splats, camera).rgb.backward(gradient)
     for name, expected in gradients(splats).items():

@@ -1,12 +1,18 @@
 """What a CPU without our kernels would do in torch: gsplat's projection and harmonics, and blending of given pairs.
 
 gsplat's torch rasterizer needs CUDA to find which Gaussian covers which pixel, and nerfacc to blend. Here the list of
-pairs is given, exact and free of charge; blending is gsplat's `accumulate` with a segmented scan over it. That is kind
-to torch: what is timed leaves out sorting and binning, which our kernels do in every frame.
+pairs is given, exact and free of charge, and nerfacc's two functions are a segmented scan and a sum. That is kind to
+torch: what is timed leaves out sorting and binning, which our kernels do in every frame. Two ways to blend:
+
+- `blend_as_gsplat` calls gsplat's `accumulate`, the picture at once;
+- `blend` is tuned: one gather for all that a pair needs, and pieces small enough for the cache.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
+from unittest.mock import patch
 
 import torch
 from gsplat.cuda import _torch_impl as gsplat_torch
@@ -29,12 +35,18 @@ class Pairs:
         pixels: index of the pixel, row-major [P].
         firsts: index of the first pair of the same pixel [P].
         centres: the pixel's centre [P, 2], px.
+        width, height: of the picture, px.
     """
 
     gaussians: Tensor
     pixels: Tensor
     firsts: Tensor
     centres: Tensor
+    width: int
+    height: int
+
+
+Blend = Callable[[Tensor, Pairs, int], Tensor]
 
 
 def project(splats: Splats, camera: Camera) -> Tensor:
@@ -58,22 +70,41 @@ def project(splats: Splats, camera: Camera) -> Tensor:
 def blend(seen: Tensor, pairs: Pairs, num_pixels: int) -> Tensor:
     """Colours [num_pixels, 3] over black; pixels that are not in `pairs` stay black."""
     alphas, colours = _alphas(seen, pairs.gaussians, pairs.centres)
-    logs = torch.log1p(-alphas).double()  # a float32 scan over millions of pairs would lose its digits
-    before = torch.cumsum(logs, 0) - logs
-    transmittances = torch.exp(before - before.index_select(0, pairs.firsts)).float()
-    weights = alphas * transmittances
+    weights = alphas * _transmittances(alphas, pairs.firsts)
     return torch.zeros(num_pixels, 3).index_add(0, pairs.pixels, weights[:, None] * colours)
 
 
-def render(splats: Splats, camera: Camera, pieces: list[Pairs]) -> Tensor:
+def blend_as_gsplat(seen: Tensor, pairs: Pairs, num_pixels: int) -> Tensor:
+    """The same by gsplat's `accumulate`; it also sums up the opacity."""
+
+    def render_weight_from_alpha(alphas: Tensor, **_: object) -> tuple[Tensor, Tensor]:
+        transmittances = _transmittances(alphas, pairs.firsts)
+        return alphas * transmittances, transmittances
+
+    def accumulate_along_rays(weights: Tensor, values: Tensor | None, ray_indices: Tensor, n_rays: int) -> Tensor:
+        summands = weights[:, None] if values is None else weights[:, None] * values
+        return torch.zeros(n_rays, summands.shape[1]).index_add(0, ray_indices, summands)
+
+    nerfacc = ModuleType("nerfacc")
+    vars(nerfacc).update(render_weight_from_alpha=render_weight_from_alpha, accumulate_along_rays=accumulate_along_rays)
+    centres, conics, opacities, colours = seen[None, :, :2], seen[None, :, 2:5], seen[None, :, 5], seen[None, :, 6:9]
+    images = torch.zeros_like(pairs.pixels)
+    with patch.dict(sys.modules, nerfacc=nerfacc):
+        rgb, _ = gsplat_torch.accumulate(
+            centres, conics, opacities, colours, pairs.gaussians, pairs.pixels, images, pairs.width, pairs.height
+        )
+    return rgb.reshape(num_pixels, 3)
+
+
+def render(splats: Splats, camera: Camera, pieces: list[Pairs], way: Blend = blend) -> Tensor:
     """The picture [H, W, 3], without gradients."""
     with torch.no_grad():
         seen = project(splats, camera)
-        rgb = sum(blend(seen, pairs, camera.width * camera.height) for pairs in pieces)
+        rgb = sum(way(seen, pairs, camera.width * camera.height) for pairs in pieces)
     return rgb.reshape(camera.height, camera.width, 3)
 
 
-def forward_backward(splats: Splats, camera: Camera, pieces: list[Pairs], gradient: Tensor) -> None:
+def forward_backward(splats: Splats, camera: Camera, pieces: list[Pairs], gradient: Tensor, way: Blend = blend) -> None:
     """Add dL/d(parameters) to the `grad` of `splats` for dL/d(rgb) = `gradient` [H, W, 3].
 
     Piece by piece, forward and backward, so that memory is bounded; nothing is computed twice.
@@ -82,7 +113,7 @@ def forward_backward(splats: Splats, camera: Camera, pieces: list[Pairs], gradie
     leaf = seen.detach().requires_grad_()
     flat = gradient.reshape(-1, 3)
     for pairs in pieces:
-        blend(leaf, pairs, len(flat)).backward(flat)
+        way(leaf, pairs, len(flat)).backward(flat)
     seen.backward(leaf.grad)
 
 
@@ -97,7 +128,7 @@ def find_pairs(splats: Splats, camera: Camera, *, pairs_at_once: int, near: floa
     by_pixel = torch.sort(pixels, stable=True)  # within a pixel they stay front to back
     gaussians, pixels = gaussians[by_pixel.indices].long(), by_pixel.values.long()
     open_pairs = _before_saturation(seen, gaussians, pixels, camera.width)
-    return list(_pieces(gaussians[open_pairs], pixels[open_pairs], camera.width, pairs_at_once))
+    return list(_pieces(gaussians[open_pairs], pixels[open_pairs], camera, pairs_at_once))
 
 
 def _alphas(seen: Tensor, gaussians: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,6 +138,13 @@ def _alphas(seen: Tensor, gaussians: Tensor, centres: Tensor) -> tuple[Tensor, T
     a, b, c, opacities = rows[:, 2:6].unbind(1)
     sigmas = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
     return (opacities * torch.exp(-sigmas)).clamp(max=MAX_ALPHA), rows[:, 6:9]
+
+
+def _transmittances(alphas: Tensor, firsts: Tensor) -> Tensor:
+    """What is left of the light before every pair [P]."""
+    logs = torch.log1p(-alphas).double()  # a float32 scan over millions of pairs would lose its digits
+    before = torch.cumsum(logs, 0) - logs
+    return torch.exp(before - before.index_select(0, firsts)).float()
 
 
 def _centres(pixels: Tensor, width: int) -> Tensor:
@@ -157,7 +195,7 @@ def _before_saturation(seen: Tensor, gaussians: Tensor, pixels: Tensor, width: i
     return torch.exp(scan - (scan - logs)[_firsts(pixels)]) > MIN_TRANSMITTANCE
 
 
-def _pieces(gaussians: Tensor, pixels: Tensor, width: int, pairs_at_once: int) -> Iterator[Pairs]:
+def _pieces(gaussians: Tensor, pixels: Tensor, camera: Camera, pairs_at_once: int) -> Iterator[Pairs]:
     """Cut between pixels."""
     start = 0
     while start < len(pixels):
@@ -165,7 +203,9 @@ def _pieces(gaussians: Tensor, pixels: Tensor, width: int, pairs_at_once: int) -
         if end < len(pixels):
             end = int(torch.searchsorted(pixels, pixels[end]))
         part = slice(start, end)
-        yield Pairs(gaussians[part].clone(), pixels[part].clone(), _firsts(pixels[part]), _centres(pixels[part], width))
+        own = pixels[part].clone()
+        centres = _centres(own, camera.width)
+        yield Pairs(gaussians[part].clone(), own, _firsts(own), centres, camera.width, camera.height)
         start = end
 
 
