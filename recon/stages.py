@@ -91,6 +91,8 @@ class StageRunner:
                 details=describe(output),
             )
             if types:
+                # First forget what the old artefact was made from: killed in between, the new one must not pass for it.
+                self._project.set_record(stage, {})
                 save_artefact(output, self._project.artefact(stage))
                 self._project.set_record(stage, {"fingerprint": self._chain, "report": dataclasses.asdict(report)})
         self._done += SHARES[stage]

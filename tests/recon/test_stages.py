@@ -7,7 +7,7 @@ import pytest
 
 from recon.errors import ReconError
 from recon.progress import Cancelled, PipelineEvent, Progress
-from recon.project import open_project
+from recon.project import Project, open_project
 from recon.stages import StageRunner
 
 
@@ -67,6 +67,25 @@ def test_a_damaged_artefact_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "work" / "photos.npz").write_bytes(b"broken")
     assert pipeline.run(1, 2) == 3
     assert pipeline.ran == ["photos", "matches", "photos"]
+
+
+def test_a_run_killed_while_storing_does_not_pass_its_result_for_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = _Pipeline(tmp_path)
+    pipeline.run(1, 2)
+    real = Project.set_record
+
+    def killed(project: Project, stage: str, record: dict[str, object]) -> None:
+        if record:
+            raise KeyboardInterrupt
+        real(project, stage, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Project, "set_record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(1, 5)
+    assert pipeline.run(1, 2) == 3
 
 
 def test_overall_progress_rises_to_one(tmp_path: Path) -> None:
