@@ -10,12 +10,11 @@ struct SlotSums {
   Floats g, gu, gy, guu, guy, gyy, feature[4];
 };
 
-INLINE SlotSums sum_slots(const Footprint* footprints, const Slot* slots, const int* rows) {
+INLINE SlotSums sum_slots(const uint32_t* first_slots, const Slot* slots, const int* rows) {
   SlotSums sums{};
   for (int i = 0; i < LANES; i++) {
-    const Footprint& f = footprints[rows[i]];
     Slot total{};
-    for (uint32_t k = f.first_slot; k < f.first_slot + f.num_slots; k++) {
+    for (uint32_t k = first_slots[rows[i]]; k < first_slots[rows[i] + 1]; k++) {
       const Slot& slot = slots[k];
       total.g += slot.g, total.gu += slot.gu, total.gy += slot.gy;
       total.guu += slot.guu, total.guy += slot.guy, total.gyy += slot.gyy;

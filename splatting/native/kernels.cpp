@@ -9,6 +9,7 @@ namespace {
 
 #include "lanes.h"
 #include "harmonics.h"
+#include "tile_cover.h"
 #include "project.h"
 #include "tile_lists.h"
 #include "tiles.h"
@@ -23,8 +24,9 @@ void forward(Frame& frame, const Splats& splats, const View& view, const float* 
   frame.tiles_x = (view.width + TILE - 1) / TILE;
   frame.tiles_y = (view.height + TILE - 1) / TILE;
   project(frame, splats, view, threads);
+  number_slots(frame, view, splats.count, threads);
   sort_by_depth(frame, splats.count, threads);
-  build_tile_lists(frame, view, threads);
+  build_tile_lists(frame, threads);
   draw_tiles(frame, view, background, out, threads);
 }
 

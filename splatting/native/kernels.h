@@ -67,7 +67,6 @@ struct alignas(64) Footprint {
   float x, y, log2_opacity, slope, bend_x, bend_y;
   float half_width, half_height, dy_at_right;  // extent of the visible ellipse; dy at its rightmost point
   float feature[4];                            // red, green, blue, depth
-  uint32_t first_slot, num_slots;              // its gradient slots, one for every tile it touches; 0: not drawn
 };
 
 // One Gaussian in one tile.
@@ -83,7 +82,11 @@ struct alignas(64) Slot {
 
 // All that one forward pass leaves for its backward pass.
 struct Frame {
-  Memory footprints, order, keys, scratch, tile_starts, tile_used, entries, slots, tile_background, camera_sums;
+  Memory footprints, depths;  // of every Gaussian
+  // One slot for every tile that a Gaussian touches: the first slot of each Gaussian, and one behind the last; the tile
+  // of each slot. A Gaussian without slots is not drawn.
+  Memory first_slots, slot_tiles;
+  Memory order, keys, scratch, tile_starts, tile_used, entries, slots, tile_background, camera_sums;
   int tiles_x = 0, tiles_y = 0, num_drawn = 0;
   uint32_t num_entries = 0;
 };

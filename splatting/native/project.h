@@ -3,7 +3,6 @@
 
 constexpr float BLUR_PX2 = 0.3f;             // added to the 2D covariance: no ellipse is thinner than a pixel
 constexpr float LOG2_E = 1.4426950408889634f;
-constexpr float LOG2_MIN_ALPHA = -7.994353436858858f;  // log2(1/255): fainter contributions are skipped
 constexpr float VIEW_MARGIN = 0.3f;          // the Jacobian is taken at most this far outside (x half the view)
 constexpr float MIN_QUAT_NORM2 = 1e-24f, MAX_QUAT_NORM2 = 1e36f;
 
@@ -126,8 +125,12 @@ INLINE Ellipses ellipses(const Geometry& g, const Splats& s, const View& view, c
   return e;
 }
 
-// Writes the footprints of Gaussians first .. first + count - 1, count <= LANES; what is not drawn has no slots.
-static void project_block(const Splats& s, const View& view, int first, int count, Footprint* footprints) {
+// Writes the footprints of Gaussians first .. first + count - 1, count <= LANES, and how many tiles each touches; none
+// for what is not drawn.
+static void project_block(Frame& frame, const Splats& s, const View& view, int first, int count) {
+  Footprint* footprints = frame.footprints.of<Footprint>(0);
+  float* depths = frame.depths.of<float>(0);
+  uint32_t* num_tiles = frame.first_slots.of<uint32_t>(0);
   int rows[LANES];
   for (int i = 0; i < LANES; i++) rows[i] = first + (i < count ? i : count - 1);
   Geometry g = geometry(s, view, rows);
@@ -136,7 +139,7 @@ static void project_block(const Splats& s, const View& view, int first, int coun
   harmonics(s.sh_used, view_direction(s, view, rows), bases);
   for (int i = 0; i < count; i++) {
     Footprint& f = footprints[first + i];
-    f.num_slots = 0;
+    num_tiles[first + i] = 0;
     if (!e.is_drawn[i]) continue;
     float colour[3];
     colour_of(s, first + i, bases, i, colour);
@@ -146,16 +149,19 @@ static void project_block(const Splats& s, const View& view, int first, int coun
     f.half_width = e.half_width[i], f.half_height = e.half_height[i], f.dy_at_right = e.dy_at_right[i];
     for (int c = 0; c < 3; c++) f.feature[c] = colour[c] > 0.f ? colour[c] : 0.f;
     f.feature[3] = g.z[i];
-    f.num_slots = 1;  // drawn; the tile lists count the true number
+    depths[first + i] = g.z[i];
+    for_each_tile(frame, view, f, [&](int) { num_tiles[first + i]++; });
   }
 }
 
 static void project(Frame& frame, const Splats& s, const View& view, int threads) {
-  Footprint* footprints = frame.footprints.of<Footprint>(s.count);
+  frame.footprints.of<Footprint>(s.count);
+  frame.depths.of<float>(s.count);
+  frame.first_slots.of<uint32_t>(static_cast<size_t>(s.count) + 1);
   int blocks = (s.count + LANES - 1) / LANES;
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int b = 0; b < blocks; b++) {
     int first = b * LANES;
-    project_block(s, view, first, s.count - first < LANES ? s.count - first : LANES, footprints);
+    project_block(frame, s, view, first, s.count - first < LANES ? s.count - first : LANES);
   }
 }

@@ -27,7 +27,7 @@ template <bool WITH_CAMERA>
 static void differentiate_block(const Frame& frame, const Splats& s, const View& view, const int* rows, int count,
                                 const SplatGradients& out, CameraSums& camera) {
   const Footprint* footprints = frame.footprints.as<Footprint>();
-  SlotSums sums = sum_slots(footprints, frame.slots.as<Slot>(), rows);
+  SlotSums sums = sum_slots(frame.first_slots.as<uint32_t>(), frame.slots.as<Slot>(), rows);
   Geometry g = geometry(s, view, rows);
   GaussianGradients gradients;
   geometry_gradient(g, sums, view, gradients);
@@ -59,12 +59,11 @@ static void differentiate_block(const Frame& frame, const Splats& s, const View&
 template <bool WITH_CAMERA>
 static void differentiate_part(const Frame& frame, const Splats& s, const View& view, int first, int end,
                                const SplatGradients& out, CameraSums& camera) {
-  const Footprint* footprints = frame.footprints.as<Footprint>();
-  const Slot* slots = frame.slots.as<Slot>();
+  const uint32_t* first_slots = frame.first_slots.as<uint32_t>();
   int rows[LANES], count = 0;
   for (int row = first; row < end; row++) {
-    if (footprints[row].num_slots == 0) write_zeros(s, row, out);
-    else rows[count++] = row, __builtin_prefetch(slots + footprints[row].first_slot);  // stored by depth: far apart
+    if (first_slots[row + 1] == first_slots[row]) write_zeros(s, row, out);
+    else rows[count++] = row;
     if (count == LANES || (row + 1 == end && count > 0)) {
       for (int i = count; i < LANES; i++) rows[i] = rows[count - 1];
       differentiate_block<WITH_CAMERA>(frame, s, view, rows, count, out, camera);

@@ -1,9 +1,9 @@
-// Blending inside one tile. A Gaussian visits only the aligned 8-pixel blocks that the chord of its ellipse touches in
-// each row, and of those only blocks with an unfinished pixel.
+// Blending inside one tile. A Gaussian visits only the pixels within the chord of its ellipse in each row, eight at a
+// time, and only rows with an unfinished pixel there.
 
 constexpr float MAX_ALPHA = 0.999f, MIN_TRANSMITTANCE = 1e-4f;
-constexpr int BLOCKS = TILE / LANES;  // per row
-constexpr int REFRESH = 32;           // Gaussians between two looks at which blocks are finished
+constexpr int BATCH = 32;  // Gaussians between two looks at which pixels are finished
+constexpr int MAX_SPANS = BATCH * TILE * (TILE / LANES) + LANES;
 
 struct alignas(64) TilePixels {
   float transmittance[TILE * TILE];  // negative: finished, its absolute value still counts
@@ -11,7 +11,7 @@ struct alignas(64) TilePixels {
   float median_depth[TILE * TILE];
   float gradient_alpha[TILE * TILE];
   float remaining[TILE * TILE];  // gradient . (what is still to be blended behind here)
-  uint32_t live[TILE];           // per row, bit b: block b has an unfinished pixel
+  int live[TILE + LANES];  // per row, bit x: pixel x is unfinished
 };
 
 struct Tile {
@@ -31,65 +31,85 @@ INLINE void start_transmittance(TilePixels& p, const Tile& tile) {
     for (int x = 0; x < TILE; x++) p.transmittance[row * TILE + x] = row < tile.height && x < tile.width ? 1.f : -1.f;
 }
 
-// Notes which blocks have an unfinished pixel; false: none has.
+// Notes which pixels are unfinished; false: none is.
 static bool refresh_live(TilePixels& p) {
   uint32_t any = 0;
   for (int row = 0; row < TILE; row++) {
-    p.live[row] = 0;
-    for (int b = 0; b < BLOCKS; b++) {
-      const float* T = p.transmittance + row * TILE + b * LANES;
-      bool is_live = false;
-      for (int i = 0; i < LANES; i++) is_live |= T[i] > 0.f;
-      p.live[row] |= static_cast<uint32_t>(is_live) << b;
-    }
-    any |= p.live[row];
+    uint32_t live = 0;
+    for (int x = 0; x < TILE; x += LANES) live |= bits_of(load(p.transmittance + row * TILE + x) > 0.f) << x;
+    p.live[row] = static_cast<int>(live);
+    any |= live;
   }
   return any != 0;
 }
 
-// The rows of one ellipse in one tile; index 0 is `first_row`.
-struct Chords {
-  int first_row, last_row;
-  alignas(64) float dy[TILE + LANES], peak[TILE + LANES];  // peak: log2 of the largest opacity in the row
-  alignas(64) float center[TILE + LANES];                  // x of that peak, counted from the tile's first pixel centre
-  alignas(64) int first_block[TILE + LANES], end_block[TILE + LANES];
+// Pieces of eight pixels of the rows that a batch of Gaussians covers. Found for the whole batch before any is blended:
+// blending then runs straight on, where it would else stop at the end of every row for a branch nobody can foresee.
+struct alignas(64) Spans {
+  int end_of[BATCH];       // behind the last piece of each Gaussian
+  int offset[MAX_SPANS];   // of the first pixel in the tile
+  float u[MAX_SPANS];      // that pixel's u
+  float dy[MAX_SPANS];     // of the row
+  float peak[MAX_SPANS];   // log2 of the largest opacity in the row
 };
 
-INLINE void find_chords(const Footprint& f, const Tile& tile, Chords& c) {
-  float top = f.y - 0.5f - tile.y;
-  c.first_row = static_cast<int>(__builtin_ceilf(clamp(top - f.half_height - SLACK_PX, 0.f, TILE)));
-  c.last_row = static_cast<int>(clamp(top + f.half_height + SLACK_PX, -1.f, TILE - 1.f));
-  float inverse_bend = 1.f / f.bend_x, x = f.x - 0.5f - tile.x;
-  for (int row = c.first_row; row <= c.last_row; row += LANES) {
-    int at = row - c.first_row;
+// Adds the pieces of one Gaussian behind the first `count`; returns the new count.
+INLINE int find_spans(const Footprint& f, const Tile& tile, const TilePixels& p, Spans& spans, int count) {
+  float top = f.y - 0.5f - tile.y, x = f.x - 0.5f - tile.x, inverse_bend = 1.f / f.bend_x;
+  int row = static_cast<int>(__builtin_ceilf(clamp(top - f.half_height - SLACK_PX, 0.f, TILE)));
+  int last_row = static_cast<int>(clamp(top + f.half_height + SLACK_PX, -1.f, TILE - 1.f));
+  for (; row <= last_row; row += LANES) {
     Floats dy = iota() + (row - top);
     Floats peak = f.log2_opacity - f.bend_y * dy * dy, center = x + f.slope * dy;
     Floats half = square_root(larger((peak - LOG2_MIN_ALPHA) * inverse_bend, all(0.f))) + SLACK_PX;
-    Floats low = smaller(larger(center - half, all(0.f)), all(TILE));
-    Floats high = smaller(larger(center + half + 1.f, all(0.f)), all(TILE));  // truncated: first pixel behind the chord
-    Ints first = __builtin_convertvector(low, Ints) >> LOG2_LANES;
-    Ints end = (__builtin_convertvector(high, Ints) + (LANES - 1)) >> LOG2_LANES;
-    store(c.dy + at, dy), store(c.peak + at, peak), store(c.center + at, center);
-    *reinterpret_cast<Ints*>(c.first_block + at) = first;
-    *reinterpret_cast<Ints*>(c.end_block + at) = end > first ? end : first;
+    // Truncated: the first pixel in the chord, and the first behind it.
+    Ints first = __builtin_convertvector(smaller(larger(center - half + 1.f, all(0.f)), all(TILE)), Ints);
+    Ints end = __builtin_convertvector(smaller(larger(center + half + 1.f, all(0.f)), all(TILE)), Ints);
+    Ints rows = iota_ints() + row;
+    Ints touched = (1 << larger(end - 1, Ints{})) * 2 - (1 << first);
+    Ints is_open = (end > first) & (rows <= last_row) & ((touched & load(p.live + row)) != 0);
+    Ints width = is_open ? (end - first + (LANES - 1)) & -LANES : Ints{};
+    first = smaller(first, TILE - width);
+    Ints offset = rows * TILE + first;
+    Floats u = __builtin_convertvector(first, Floats) - center;
+    int done = 0;
+    do {
+      uint32_t set = bits_of(width > done);
+      Ints order = load(LANE_ORDERS.of[set]);
+      store(spans.offset + count, __builtin_shuffle(offset + done, order));
+      store(spans.u + count, __builtin_shuffle(u + static_cast<float>(done), order));
+      store(spans.dy + count, __builtin_shuffle(dy, order));
+      store(spans.peak + count, __builtin_shuffle(peak, order));
+      count += __builtin_popcount(set);
+      done += LANES;
+    } while (bits_of(width > done));
   }
+  return count;
 }
 
-// Blocks of a row to visit, one bit each.
-INLINE uint32_t blocks_of(const Chords& c, int at, uint32_t live) {
-  return ((1u << c.end_block[at]) - (1u << c.first_block[at])) & live;
+// The pieces of the next Gaussians, from entry `first` on; returns how many Gaussians.
+INLINE int find_batch(const Frame& frame, const Tile& tile, uint32_t first, uint32_t end, const TilePixels& p,
+                      Spans& spans) {
+  const TileEntry* entries = frame.entries.as<TileEntry>() + first;
+  const Footprint* footprints = frame.footprints.as<Footprint>();
+  int batch = end - first < BATCH ? static_cast<int>(end - first) : BATCH;
+  for (int i = 0, count = 0; i < batch; i++) {
+    if (first + i + 8 < end) __builtin_prefetch(&footprints[entries[i + 8].splat]);
+    spans.end_of[i] = count = find_spans(footprints[entries[i].splat], tile, p, spans, count);
+  }
+  return batch;
 }
 
-// One Gaussian over one block of eight pixels: the rules of 3DGS, the same in both directions.
+// One Gaussian over eight pixels: the rules of 3DGS, the same in both directions.
 struct Blend {
   Floats u, unclamped, alpha, before, after, weight;
   Ints is_blended;
 };
 
-INLINE Blend blend(TilePixels& p, int offset, float first_x, float center, float peak, float bend_x) {
+INLINE Blend blend(TilePixels& p, int offset, float u, float peak, float bend_x) {
   Blend b;
   b.before = load(p.transmittance + offset);
-  b.u = iota() + (first_x - center);
+  b.u = iota() + u;
   Floats log2_alpha = peak - bend_x * b.u * b.u;
   Ints is_visible = log2_alpha >= LOG2_MIN_ALPHA;
   b.unclamped = exp2_of_negative(larger(log2_alpha, all(LOG2_MIN_ALPHA)));
@@ -98,21 +118,17 @@ INLINE Blend blend(TilePixels& p, int offset, float first_x, float center, float
   b.after = b.before - weight;
   b.is_blended = is_visible & (b.after > MIN_TRANSMITTANCE);  // never for finished pixels: theirs is negative
   b.weight = b.is_blended ? weight : all(0.f);
-  store(p.transmittance + offset, b.is_blended ? b.after : (is_visible ? -absolute(b.before) : b.before));
+  store(p.transmittance + offset, b.is_blended ? b.after : (is_visible ? minus_absolute(b.before) : b.before));
   return b;
 }
 
-INLINE void draw_in_tile(const Footprint& f, const Chords& c, TilePixels& p) {
-  for (int row = c.first_row; row <= c.last_row; row++) {
-    int at = row - c.first_row;
-    for (uint32_t blocks = blocks_of(c, at, p.live[row]); blocks; blocks &= blocks - 1) {
-      int first_x = __builtin_ctz(blocks) * LANES, offset = row * TILE + first_x;
-      Blend b = blend(p, offset, first_x, c.center[at], c.peak[at], f.bend_x);
-      for (int k = 0; k < 4; k++) store(p.feature[k] + offset, load(p.feature[k] + offset) + b.weight * f.feature[k]);
-      Ints crosses_half = b.is_blended & (b.before > 0.5f) & (b.after <= 0.5f);
-      Floats median = load(p.median_depth + offset);
-      store(p.median_depth + offset, crosses_half ? all(f.feature[3]) : median);
-    }
+INLINE void draw_in_tile(const Footprint& f, const Spans& spans, int begin, int end, TilePixels& p) {
+  for (int k = begin; k < end; k++) {
+    int offset = spans.offset[k];
+    Blend b = blend(p, offset, spans.u[k], spans.peak[k], f.bend_x);
+    for (int c = 0; c < 4; c++) store(p.feature[c] + offset, load(p.feature[c] + offset) + b.weight * f.feature[c]);
+    Ints crosses_half = b.is_blended & (b.before > 0.5f) & (b.after <= 0.5f);
+    store(p.median_depth + offset, crosses_half ? all(f.feature[3]) : load(p.median_depth + offset));
   }
 }
 
@@ -136,17 +152,15 @@ static uint32_t forward_tile(const Frame& frame, const View& view, const Tile& t
   start_transmittance(p, tile);
   __builtin_memset(p.feature, 0, sizeof(p.feature));
   __builtin_memset(p.median_depth, 0, sizeof(p.median_depth));
-  refresh_live(p);
   const TileEntry* entries = frame.entries.as<TileEntry>();
   const Footprint* footprints = frame.footprints.as<Footprint>();
-  Chords chords;
+  Spans spans;
   uint32_t e = tile.begin;
-  for (; e < tile.end; e++) {
-    if ((e - tile.begin) % REFRESH == REFRESH - 1 && !refresh_live(p)) break;
-    if (e + 6 < tile.end) __builtin_prefetch(&footprints[entries[e + 6].splat]);
-    const Footprint& f = footprints[entries[e].splat];
-    find_chords(f, tile, chords);
-    draw_in_tile(f, chords, p);
+  while (e < tile.end && refresh_live(p)) {
+    int batch = find_batch(frame, tile, e, tile.end, p, spans);
+    for (int i = 0, begin = 0; i < batch; begin = spans.end_of[i++])
+      draw_in_tile(footprints[entries[e + i].splat], spans, begin, spans.end_of[i], p);
+    e += batch;
   }
   write_tile(p, tile, view, background, out);
   return e - tile.begin;

@@ -5,35 +5,35 @@
 // and rest = sum of weight x value behind it:   dL/dalpha = T v - rest / (1 - alpha) = T (v - rest / T').
 
 template <bool WITH_DEPTH>
-INLINE void differentiate_in_tile(const Footprint& f, const Chords& c, TilePixels& p, Slot& slot) {
+INLINE void differentiate_in_tile(const Footprint& f, const Spans& spans, int begin, int end, TilePixels& p,
+                                  Slot& slot) {
   constexpr int CHANNELS = WITH_DEPTH ? 4 : 3;
   Floats g_sum{}, gu{}, gy{}, guu{}, guy{}, gyy{}, feature[4]{};
-  for (int row = c.first_row; row <= c.last_row; row++) {
-    int at = row - c.first_row;
-    Floats row_g{}, row_gu{};
-    for (uint32_t blocks = blocks_of(c, at, p.live[row]); blocks; blocks &= blocks - 1) {
-      int first_x = __builtin_ctz(blocks) * LANES, offset = row * TILE + first_x;
-      Blend b = blend(p, offset, first_x, c.center[at], c.peak[at], f.bend_x);
-      Floats value = load(p.gradient_alpha + offset);
-      for (int k = 0; k < CHANNELS; k++) {
-        Floats gradient = load(p.feature[k] + offset);
-        value += gradient * f.feature[k];
-        feature[k] += b.weight * gradient;
-      }
-      Floats rest = load(p.remaining + offset) - b.weight * value;
-      store(p.remaining + offset, rest);
-      Floats by_alpha = b.before * (value - rest / b.after);
-      Floats g = b.is_blended & (b.unclamped < MAX_ALPHA) ? by_alpha * b.alpha : all(0.f);
-      row_g += g;
-      row_gu += g * b.u;
-      guu += g * b.u * b.u;
+  for (int k = begin; k < end; k++) {
+    int offset = spans.offset[k];
+    Blend b = blend(p, offset, spans.u[k], spans.peak[k], f.bend_x);
+    Floats value = load(p.gradient_alpha + offset);
+    for (int c = 0; c < CHANNELS; c++) {
+      Floats gradient = load(p.feature[c] + offset);
+      value += gradient * f.feature[c];
+      feature[c] += b.weight * gradient;
     }
-    float dy = c.dy[at];
-    g_sum += row_g, gy += row_g * dy, gyy += row_g * (dy * dy);
-    gu += row_gu, guy += row_gu * dy;
+    Floats rest = load(p.remaining + offset) - b.weight * value;
+    store(p.remaining + offset, rest);
+    Floats by_alpha = b.before * (value - rest / b.after);
+    Floats g = b.is_blended & (b.unclamped < MAX_ALPHA) ? by_alpha * b.alpha : all(0.f);
+    Floats by_u = g * b.u, by_y = g * spans.dy[k];
+    g_sum += g;
+    gu += by_u;
+    gy += by_y;
+    guu += by_u * b.u;
+    guy += by_u * spans.dy[k];
+    gyy += by_y * spans.dy[k];
   }
-  slot = {sum(g_sum), sum(gu), sum(gy), sum(guu), sum(guy), sum(gyy),
-          {sum(feature[0]), sum(feature[1]), sum(feature[2]), sum(feature[3])}};
+  const Floats leading[] = {g_sum, gu, gy, guu, guy, gyy, feature[0], feature[1]};  // in the order of Slot's members
+  store(&slot.g, sums(leading));
+  slot.feature[2] = sum(feature[2]);
+  slot.feature[3] = WITH_DEPTH ? sum(feature[3]) : 0.f;
 }
 
 // Loads the gradients of a tile's pixels.
@@ -64,16 +64,17 @@ static void read_gradients(TilePixels& p, const Tile& tile, const View& view, co
 template <bool WITH_DEPTH>
 static void backward_tile(const Frame& frame, const Tile& tile, uint32_t used, TilePixels& p, Slot* slots) {
   start_transmittance(p, tile);
-  refresh_live(p);
   const TileEntry* entries = frame.entries.as<TileEntry>();
   const Footprint* footprints = frame.footprints.as<Footprint>();
-  Chords chords;
-  for (uint32_t e = tile.begin; e < tile.begin + used; e++) {
-    if ((e - tile.begin) % REFRESH == REFRESH - 1) refresh_live(p);
-    if (e + 6 < tile.end) __builtin_prefetch(&footprints[entries[e + 6].splat]);
-    const Footprint& f = footprints[entries[e].splat];
-    find_chords(f, tile, chords);
-    differentiate_in_tile<WITH_DEPTH>(f, chords, p, slots[entries[e].slot]);
+  Spans spans;
+  for (uint32_t e = tile.begin; e < tile.begin + used;) {
+    refresh_live(p);
+    int batch = find_batch(frame, tile, e, tile.begin + used, p, spans);
+    for (int i = 0; i < batch; i++) __builtin_prefetch(&slots[entries[e + i].slot], 1);  // far apart
+    for (int i = 0, begin = 0; i < batch; begin = spans.end_of[i++])
+      differentiate_in_tile<WITH_DEPTH>(footprints[entries[e + i].splat], spans, begin, spans.end_of[i], p,
+                                        slots[entries[e + i].slot]);
+    e += batch;
   }
   for (uint32_t e = tile.begin + used; e < tile.end; e++) slots[entries[e].slot] = Slot{};
 }
