@@ -27,14 +27,14 @@ def choose_device(name: DeviceName) -> Device:
         ReconError: CUDA was asked for by name and cannot be used.
     """
     if name == "cpu":
-        return Device("cpu", "native")
+        return Device("cpu", "cpu")
     if not torch.cuda.is_available():
         if name == "cuda":
             raise ReconError(
                 "CUDA was asked for, but torch finds no CUDA device.",
                 "Leave --device out to use the CPU, or install a CUDA build of torch and a driver.",
             )
-        return Device("cpu", "native")
+        return Device("cpu", "cpu")
     from splatting.rasterize_gsplat import why_unavailable  # gsplat takes seconds to import
 
     problem = why_unavailable()
@@ -43,5 +43,5 @@ def choose_device(name: DeviceName) -> Device:
     if name == "cuda":
         raise ReconError(f"CUDA was asked for, but gsplat cannot be used: {problem}.", "Use --device cpu meanwhile.")
     return Device(
-        "cpu", "native", f"There is a CUDA device, but gsplat cannot be used ({problem}): the CPU is used instead."
+        "cpu", "cpu", f"There is a CUDA device, but gsplat cannot be used ({problem}): the CPU is used instead."
     )

@@ -84,7 +84,7 @@ def _run(
 ) -> None:
     """The stages in order; each result is kept in `results` and written to the project as soon as it is there."""
     config, seed = results.config, results.config.seed
-    draw = rasterizer.create("native")
+    draw = rasterizer.create("cpu")
 
     photos = results.photos = stages.run("photos", None, lambda progress: load_photos(inputs, progress))
     heldout = resolve_heldout(holdout, photos.photos)

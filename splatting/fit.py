@@ -10,7 +10,7 @@ a view, compare, step; now and then remove what turned invisible. Dropout with c
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians, Splats
 from splatting.losses import photometric_loss
-from splatting.rasterizer import Rasterizer
+from splatting.rasterizer import Rasterizer, RenderOptions
 
 PRUNE_EVERY = 100
 DECAY_EVERY = 10
@@ -176,6 +176,7 @@ def fit(
     bounds = scene_bounds(gaussians.means, [view.camera for view in views])
     leaves = _make_leaves(gaussians, config.sh_degree)
     optimizer = _make_optimizer(leaves, config, bounds.extent)
+    options = RenderOptions(near=bounds.near)
     order: list[int] = []
     num_steps = config.num_iterations
     coarse_views = [halved(view) for view in views] if config.coarse_share > 0 else []
@@ -187,7 +188,7 @@ def fit(
 
         splats = _drop_out(_join(leaves).activate(), config.dropout * step / num_steps, torch_random)
         behind = _jitter(background, config.background_jitter, torch_random)
-        render = rasterizer(splats, view.camera, background=behind, near=bounds.near)
+        render = rasterizer(splats, view.camera, background=behind, options=options)
         loss = photometric_loss(render.rgb, view.over(behind), ssim_weight=config.ssim_weight, valid=view.valid)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -257,7 +258,7 @@ def _drop_out(splats: Splats, rate: float, random: torch.Generator) -> Splats:
     if rate <= 0:
         return splats
     kept = torch.rand(len(splats.opacities), generator=random, device=splats.opacities.device) >= rate
-    return Splats(splats.means, splats.quats_wxyz, splats.scales, splats.opacities * (kept / (1 - rate)), splats.sh)
+    return replace(splats, opacities=splats.opacities * (kept / (1 - rate)))
 
 
 @torch.no_grad()

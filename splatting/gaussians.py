@@ -15,14 +15,17 @@ class Splats:
         quats_wxyz: rotations [N, 4]; need not be normalised, must not be zero.
         scales: standard deviations along the rotated axes [N, 3], > 0.
         opacities: peak opacities [N] in [0, 1].
-        sh: spherical-harmonics coefficients [N, S, 3] with S = (degree + 1)^2; colour = 0.5 + sum, clamped below at 0.
+        colours: RGB [N, 3], drawn as they are, or spherical-harmonics coefficients [N, S, 3] with S = (degree + 1)^2:
+            then the colour is 0.5 + sum, clamped below at 0.
+        features: any number of further channels [N, C], blended over zero; None: no channel.
     """
 
     means: Tensor
     quats_wxyz: Tensor
     scales: Tensor
     opacities: Tensor
-    sh: Tensor
+    colours: Tensor
+    features: Tensor | None = None
 
 
 @dataclass(frozen=True)

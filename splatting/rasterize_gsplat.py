@@ -5,12 +5,13 @@ from torch import Tensor
 
 from splatting.camera import Camera
 from splatting.gaussians import Splats
-from splatting.rasterizer import CameraTensors, Render
+from splatting.normals import draw_with_normals
+from splatting.radii import visible_radii
+from splatting.rasterizer import DEFAULT_OPTIONS, CameraTensors, Render, RenderOptions
 from splatting.rasterizer_inputs import check_inputs, drawable
-from splatting.spherical_harmonics import num_bases
 
 try:
-    from gsplat import rasterization
+    from gsplat import rasterization, spherical_harmonics
 except ImportError as error:
     raise ImportError('the CUDA rasterizer needs gsplat: pip install "gsplat>=1.5"') from error
 
@@ -30,58 +31,132 @@ def rasterize(
     *,
     camera_tensors: CameraTensors | None = None,
     background: Tensor | None = None,
-    sh_degree: int | None = None,
-    near: float = 0.01,
-    antialiased: bool = False,
+    options: RenderOptions = DEFAULT_OPTIONS,
 ) -> Render:
     """Render one view on a CUDA device; see `splatting.rasterizer.Rasterizer`.
 
     gsplat's kernels blend no median, so `median_depth` is the expected depth (`depth / alpha`) where `alpha` is at
-    least one half, and 0 elsewhere. At the edge of a surface in front of another the two differ.
+    least one half, with the gradient of the expected depth, and 0 elsewhere. At the edge of a surface in front of
+    another the two differ. Nor do they tell the weights: asked for, these cost a second, small rendering and its
+    gradient, for a Gaussian's weight is the gradient of the picture of ones with respect to its own one.
 
     Raises:
         ValueError: shapes do not fit, a tensor is not float32 on a CUDA device, or `camera_tensors.K` wants a gradient,
             which gsplat does not have.
     """
-    degree = check_inputs(splats, camera, camera_tensors, background, sh_degree, near)
+    degree = check_inputs(splats, camera, camera_tensors, background, options)
     if camera_tensors is not None and camera_tensors.K.requires_grad:
         raise ValueError("gsplat has no gradient to K: optimise the pose alone, or use another rasterizer")
     if splats.means.dtype != torch.float32 or not splats.means.is_cuda:
         raise ValueError(f"gsplat takes float32 on a CUDA device, got {splats.means.dtype} on {splats.means.device}")
+    if options.with_normals:
+        return draw_with_normals(rasterize, splats, camera, camera_tensors, background, options)
     tensors = CameraTensors.of(camera, splats.means) if camera_tensors is None else camera_tensors
     background = splats.means.new_zeros(3) if background is None else background
-    keep = drawable(splats, num_bases(degree))
+    return _draw(splats, camera, tensors, background, options, degree)
+
+
+def _draw(
+    splats: Splats,
+    camera: Camera,
+    tensors: CameraTensors,
+    background: Tensor,
+    options: RenderOptions,
+    degree: int | None,
+) -> Render:
+    keep = drawable(splats, degree)
     if not keep.any():
-        return _empty(splats, camera, background)
-    channels, alphas, _ = rasterization(
-        splats.means[keep],
-        splats.quats_wxyz[keep],
-        splats.scales[keep],
-        splats.opacities[keep],
-        splats.sh[keep],
+        return _empty(splats, camera, background, options.with_weights)
+    channels = [_colours(splats, keep, tensors.cam_from_world, degree)]
+    if splats.features is not None:
+        channels.append(splats.features[keep])
+    geometry = (splats.means[keep], splats.quats_wxyz[keep], splats.scales[keep], splats.opacities[keep])
+    kept = Splats(*geometry, torch.cat(channels, 1))
+    behind = torch.cat([background, background.new_zeros(kept.colours.shape[1] - 3)])
+    blended, alpha, meta = _rasterization(kept, camera, tensors, behind, options)
+    depth = blended[..., -1]
+    everyone = splats.means.detach().new_zeros(len(keep))
+    weights = _weights(kept, camera, tensors, options) if options.with_weights else None
+    return Render(
+        blended[..., :3],
+        alpha,
+        depth,
+        _surface_depth(depth, alpha),
+        everyone.masked_scatter(keep, _radii(meta, camera)),
+        features=None if splats.features is None else blended[..., 3:-1],
+        weights=None if weights is None else everyone.masked_scatter(keep, weights),
+    )
+
+
+def _rasterization(
+    splats: Splats, camera: Camera, tensors: CameraTensors, background: Tensor, options: RenderOptions
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Blended channels [H, W, C + 1], the last being the depth, alpha [H, W] and what gsplat tells beside them."""
+    channels, alphas, meta = rasterization(
+        splats.means,
+        splats.quats_wxyz,
+        splats.scales,
+        splats.opacities,
+        splats.colours,
         tensors.cam_from_world[None],
         tensors.K[None],
         camera.width,
         camera.height,
-        near_plane=near,
-        sh_degree=degree,
+        near_plane=options.near,
         packed=False,
         backgrounds=background[None],
         render_mode="RGB+D",
-        rasterize_mode="antialiased" if antialiased else "classic",
+        rasterize_mode="antialiased" if options.antialiased else "classic",
     )
-    rgb, depth, alpha = channels[0, ..., :3], channels[0, ..., 3], alphas[0, ..., 0]
-    return Render(rgb, alpha, depth, _surface_depth(depth, alpha))
+    return channels[0], alphas[0, ..., 0], meta
+
+
+def _colours(splats: Splats, keep: Tensor, pose: Tensor, degree: int | None) -> Tensor:
+    """Colours [M, 3] of the Gaussians picked by `keep` [N]."""
+    if degree is None:
+        return splats.colours[keep]
+    directions = splats.means[keep] + pose[:3, :3].T @ pose[:3, 3]
+    return (spherical_harmonics(degree, directions, splats.colours[keep]) + 0.5).clamp(min=0)
+
+
+def _weights(splats: Splats, camera: Camera, tensors: CameraTensors, options: RenderOptions) -> Tensor:
+    """Sum over pixels of each Gaussian's blending weight [N]."""
+    means, quats, scales, opacities = (
+        tensor.detach() for tensor in (splats.means, splats.quats_wxyz, splats.scales, splats.opacities)
+    )
+    with torch.enable_grad():
+        ones = torch.ones_like(means[:, :1]).requires_grad_()
+        alone = Splats(means, quats, scales, opacities, ones)
+        fixed = CameraTensors(tensors.cam_from_world.detach(), tensors.K.detach())
+        blended, _, _ = _rasterization(alone, camera, fixed, ones.new_zeros(1), options)
+        return torch.autograd.grad(blended[..., 0].sum(), ones)[0][:, 0]
+
+
+@torch.no_grad()
+def _radii(meta: dict[str, Tensor], camera: Camera) -> Tensor:
+    """Exact radii [N] from gsplat's inverse covariances; its own are whole pixels."""
+    a, b, c = meta["conics"][0].unbind(-1)
+    variances = torch.stack([c, a], 1) / (a * c - b * b)[:, None]
+    radii = visible_radii(meta["means2d"][0], variances, meta["opacities"][0], camera)
+    return torch.where((meta["radii"][0] > 0).all(-1), radii, torch.zeros_like(radii))
 
 
 def _surface_depth(depth: Tensor, alpha: Tensor) -> Tensor:
-    """Expected depth where the picture is at least half opaque, else 0; no gradient."""
-    depth, alpha = depth.detach(), alpha.detach()
+    """Expected depth where the picture is at least half opaque, else 0."""
     return torch.where(alpha >= 0.5, depth / alpha.clamp(min=0.5), torch.zeros_like(depth))
 
 
-def _empty(splats: Splats, camera: Camera, background: Tensor) -> Render:
+def _empty(splats: Splats, camera: Camera, background: Tensor, with_weights: bool) -> Render:
     """The background alone; still differentiable in it, and with zero gradients to the Gaussians."""
-    nothing = 0 * sum(tensor.nan_to_num(0, 0, 0).sum() for tensor in vars(splats).values())
+    nothing = 0 * sum(tensor.nan_to_num(0, 0, 0).sum() for tensor in vars(splats).values() if tensor is not None)
     zeros = splats.means.new_zeros(camera.height, camera.width) + nothing
-    return Render(background + zeros[..., None], zeros, zeros, zeros.detach())
+    nobody = splats.means.detach().new_zeros(len(splats.means))
+    return Render(
+        background + zeros[..., None],
+        zeros,
+        zeros,
+        zeros,
+        nobody,
+        features=None if splats.features is None else zeros[..., None].expand(-1, -1, splats.features.shape[1]),
+        weights=nobody if with_weights else None,
+    )

@@ -2,16 +2,20 @@
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from splatting.camera import Camera
 from splatting.gaussians import Splats
-from splatting.rasterizer import CameraTensors, Render
+from splatting.normals import draw_with_normals
+from splatting.radii import visible_radii
+from splatting.rasterizer import DEFAULT_OPTIONS, CameraTensors, Render, RenderOptions
 from splatting.rasterizer_inputs import check_inputs, drawable
-from splatting.spherical_harmonics import evaluate_colours, num_bases
+from splatting.spherical_harmonics import evaluate_colours
 
 BLUR_PX2 = 0.3
 MIN_ALPHA, MAX_ALPHA, MIN_TRANSMITTANCE = 1 / 255, 0.999, 1e-4
 MIN_FADING = 1e-10  # far below what is drawn; keeps the square root's gradient finite
+PIXELS_AT_ONCE = 64  # so that what is at work stays in the cache
 VIEW_MARGIN = 0.3  # the Jacobian is taken at most this far (x the half view) outside the view
 
 
@@ -21,28 +25,41 @@ def rasterize(
     *,
     camera_tensors: CameraTensors | None = None,
     background: Tensor | None = None,
-    sh_degree: int | None = None,
-    near: float = 0.01,
-    antialiased: bool = False,
+    options: RenderOptions = DEFAULT_OPTIONS,
 ) -> Render:
     """Render one view by autograd, with the rules of `splatting.rasterizer.Rasterizer`.
 
-    Time and memory are H x W x N: for some thousand Gaussians on a small image. In the dtype of `splats`.
+    Time is H x W x N, memory a thirtieth of that or less: for some thousand Gaussians on a small image. In the dtype of
+    `splats`.
 
     Raises:
         ValueError: shapes, dtypes or devices do not fit together.
     """
-    degree = check_inputs(splats, camera, camera_tensors, background, sh_degree, near)
+    degree = check_inputs(splats, camera, camera_tensors, background, options)
+    if options.with_normals:
+        return draw_with_normals(rasterize, splats, camera, camera_tensors, background, options)
     background = splats.means.new_zeros(3) if background is None else background
     tensors = CameraTensors.of(camera, splats.means) if camera_tensors is None else camera_tensors
     pose = tensors.cam_from_world
-    in_camera, keep = _front_to_back(splats, pose, near, drawable(splats, num_bases(degree)))
-    center = -pose[:3, :3].T @ pose[:3, 3]
-    colours = evaluate_colours(splats.sh[keep], splats.means[keep] - center, degree)
+    in_camera, keep = _front_to_back(splats, pose, options.near, drawable(splats, degree))
     means2d, covariances2d, fading = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera)
-    opacities = splats.opacities[keep] * fading if antialiased else splats.opacities[keep]
-    alphas = _opacities_at_pixels(means2d, covariances2d, opacities, camera)  # [P, N]
-    return _blend(alphas, colours, in_camera[:, 2], background, camera)
+    opacities = splats.opacities[keep] * fading if options.antialiased else splats.opacities[keep]
+    channels = [_colours(splats, keep, pose, degree), in_camera[:, 2:]]
+    if splats.features is not None:
+        channels.append(splats.features[keep])
+    blended, weights = _blend_all(means2d, covariances2d, opacities, torch.cat(channels, 1), camera)
+    radii = visible_radii(means2d, covariances2d.diagonal(dim1=1, dim2=2), opacities, camera)
+    transmittance = blended[..., 0]
+    everyone = splats.means.detach().new_zeros(len(splats.means))
+    return Render(
+        rgb=blended[..., 2:5] + transmittance[..., None] * background,
+        alpha=1 - transmittance,
+        depth=blended[..., 5],
+        median_depth=blended[..., 1],
+        radii=everyone.index_copy(0, keep, radii),
+        features=None if splats.features is None else blended[..., 6:],
+        weights=everyone.index_copy(0, keep, weights) if options.with_weights else None,
+    )
 
 
 def rotation_matrices(quats_wxyz: Tensor) -> Tensor:
@@ -89,11 +106,41 @@ def _project(
     return torch.stack([fx * tx + cx, fy * ty + cy], -1), covariances, fading2.sqrt()
 
 
-def _opacities_at_pixels(means2d: Tensor, covariances2d: Tensor, opacities: Tensor, camera: Camera) -> Tensor:
-    """Opacity of every Gaussian at every pixel centre [H * W, N]; 0 where it is below 1/255."""
-    columns = torch.arange(camera.width).to(means2d) + 0.5
-    rows = torch.arange(camera.height).to(means2d) + 0.5
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
+def _colours(splats: Splats, keep: Tensor, pose: Tensor, degree: int | None) -> Tensor:
+    """Colours [M, 3] of the Gaussians at `keep` [M]."""
+    if degree is None:
+        return splats.colours[keep]
+    center = -pose[:3, :3].T @ pose[:3, 3]
+    return evaluate_colours(splats.colours[keep], splats.means[keep] - center, degree)
+
+
+def _blend_all(
+    means2d: Tensor, covariances2d: Tensor, opacities: Tensor, channels: Tensor, camera: Camera
+) -> tuple[Tensor, Tensor]:
+    """Blend channels [N, 3 + 1 + C] (colour, z, features) some rows at a time, each computed anew for its gradient.
+
+    Returns:
+        Transmittance, median depth and the channels [H, W, 2 + 4 + C]; each Gaussian's weight [N], without a gradient.
+    """
+    bands, weights = [], torch.zeros_like(opacities.detach())
+    for rows in torch.arange(camera.height).split(max(1, PIXELS_AT_ONCE // camera.width)):
+        tensors = (means2d, covariances2d, opacities, channels)
+        band, band_weights = checkpoint(_blend_rows, *tensors, camera.width, rows, use_reentrant=False)
+        bands.append(band)
+        weights += band_weights
+    return torch.cat(bands).unflatten(0, (camera.height, camera.width)), weights
+
+
+def _blend_rows(
+    means2d: Tensor, covariances2d: Tensor, opacities: Tensor, channels: Tensor, width: int, rows: Tensor
+) -> tuple[Tensor, Tensor]:
+    return _blend(_opacities_at_pixels(means2d, covariances2d, opacities, width, rows), channels)
+
+
+def _opacities_at_pixels(means2d: Tensor, covariances2d: Tensor, opacities: Tensor, width: int, rows: Tensor) -> Tensor:
+    """Opacity of every Gaussian at every pixel centre of some rows [len(rows) * width, N]; 0 where below 1/255."""
+    x, y = torch.arange(width).to(means2d) + 0.5, rows.to(means2d) + 0.5
+    y, x = torch.meshgrid(y, x, indexing="ij")
     offsets = torch.stack([x, y], -1).reshape(-1, 1, 2) - means2d  # [P, N, 2]
     a, b, c = covariances2d[:, 0, 0], covariances2d[:, 0, 1], covariances2d[:, 1, 1]
     dx, dy = offsets.unbind(-1)
@@ -102,19 +149,22 @@ def _opacities_at_pixels(means2d: Tensor, covariances2d: Tensor, opacities: Tens
     return torch.where(alphas >= MIN_ALPHA, alphas, torch.zeros_like(alphas))
 
 
-def _blend(alphas: Tensor, colours: Tensor, z: Tensor, background: Tensor, camera: Camera) -> Render:
-    """Blend front to back; a pixel ends before its transmittance falls to MIN_TRANSMITTANCE."""
+def _blend(alphas: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
+    """Blend front to back; a pixel ends before its transmittance falls to MIN_TRANSMITTANCE.
+
+    Args:
+        alphas: opacities at pixels [P, N].
+        channels: colour, z and features [N, 3 + 1 + C].
+
+    Returns:
+        Transmittance, median depth and the channels [P, 2 + 4 + C]; each Gaussian's weight [N], without a gradient.
+    """
     with torch.no_grad():
         is_blended = torch.cumprod(1 - alphas, 1) > MIN_TRANSMITTANCE
     alphas = torch.where(is_blended, alphas, torch.zeros_like(alphas))
     start = torch.ones_like(alphas[:, :1])
     transmittances = torch.cat([start, torch.cumprod(1 - alphas, 1)], 1)  # [P, N + 1]
-    weights, final = alphas * transmittances[:, :-1], transmittances[:, -1]
+    weights, final = alphas * transmittances[:, :-1], transmittances[:, -1:]
     crosses_half = (transmittances[:, :-1] > 0.5) & (transmittances[:, 1:] <= 0.5)  # at most one per pixel
-    size = (camera.height, camera.width)
-    return Render(
-        rgb=(weights @ colours + final[:, None] * background).reshape(*size, 3),
-        alpha=(1 - final).reshape(size),
-        depth=(weights @ z).reshape(size),
-        median_depth=(crosses_half.to(z) @ z.detach()).reshape(size),
-    )
+    median_depth = crosses_half.to(channels) @ channels[:, 3:4]
+    return torch.cat([final, median_depth, weights @ channels], 1), weights.detach().sum(0)

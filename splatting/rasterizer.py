@@ -10,25 +10,67 @@ from torch import Tensor
 from splatting.camera import Camera
 from splatting.gaussians import Splats
 
-RasterizerName = Literal["native", "gsplat", "torch"]
+RasterizerName = Literal["cpu", "gsplat", "torch"]
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How a view is drawn, and what is wanted beside the picture.
+
+    Attributes:
+        sh_degree: use spherical harmonics up to this degree only; all that are stored if None.
+        near: Gaussians whose centre is nearer than this (z, world units) are not drawn.
+        antialiased: fade Gaussians thinner than a pixel as much as the 0.3 px^2 widen them: opacity x
+            sqrt(det(covariance) / det(covariance + 0.3)) [1].
+        with_normals: fill `Render.normals`.
+        with_weights: fill `Render.weights`.
+
+    [1] Yu et al., Mip-Splatting: Alias-free 3D Gaussian Splatting, CVPR 2024, eq. 9.
+    """
+
+    sh_degree: int | None = None
+    near: float = 0.01
+    antialiased: bool = False
+    with_normals: bool = False
+    with_weights: bool = False
+
+
+DEFAULT_OPTIONS = RenderOptions()
 
 
 @dataclass(frozen=True)
 class Render:
-    """One rendered view, float32, [H, W, ...].
+    """One rendered view, float32, [H, W, ...] unless said.
 
     Attributes:
         rgb: colour over the background [H, W, 3]; not clamped above.
         alpha: accumulated opacity [H, W] in [0, 1].
-        depth: accumulated depth, the sum of weight x z, [H, W]; divide by `alpha` for the expected depth.
+        depth: accumulated depth, the sum of weight x z, [H, W]; see `expected_depth`.
         median_depth: z of the Gaussian at which the transmittance falls to one half or below [H, W]; 0 where it never
-            does. Carries no gradient.
+            does. Its gradient goes to that Gaussian's z, as if which one it is did not change.
+        radii: half the larger side of the box around each Gaussian's visible ellipse (opacity at least 1/255) [N], px;
+            0 where no part of the box is in the picture or the Gaussian is not drawn. Carries no gradient.
+        normals: sum of weight x normal in the camera frame, the normal being the Gaussian's shortest axis turned
+            towards the camera [H, W, 3]; of length `alpha` at most, not normalised. None unless asked for.
+        features: sum of weight x feature [H, W, C]; None if the Gaussians have none.
+        weights: sum over all pixels of each Gaussian's blending weight [N], px: what of it is seen. Carries no
+            gradient; None unless asked for.
     """
 
     rgb: Tensor
     alpha: Tensor
     depth: Tensor
     median_depth: Tensor
+    radii: Tensor
+    normals: Tensor | None = None
+    features: Tensor | None = None
+    weights: Tensor | None = None
+
+    @property
+    def expected_depth(self) -> Tensor:
+        """`depth / alpha` [H, W], 0 where `alpha` is 0; its gradients are finite there, too."""
+        is_seen = self.alpha > 0
+        return torch.where(is_seen, self.depth / torch.where(is_seen, self.alpha, torch.ones_like(self.alpha)), 0.0)
 
 
 @dataclass(frozen=True)
@@ -66,32 +108,31 @@ class Rasterizer(Protocol):
         *,
         camera_tensors: CameraTensors | None = None,
         background: Tensor | None = None,
-        sh_degree: int | None = None,
-        near: float = 0.01,
-        antialiased: bool = False,
+        options: RenderOptions = DEFAULT_OPTIONS,
     ) -> Render:
         """Render one view.
+
+        A Gaussian with a non-finite parameter or feature, a zero quaternion or an opacity outside (0, 1] is not drawn
+        and has zero gradients.
 
         Args:
             splats: the Gaussians, in the world frame; N may be 0.
             camera: the view.
             camera_tensors: pose and lens instead of those of `camera`, to take gradients to them.
             background: colour [3] behind everything; black if None.
-            sh_degree: use spherical harmonics up to this degree only; all that are stored if None.
-            near: Gaussians whose centre is nearer than this (z, world units) are not drawn.
-            antialiased: fade Gaussians thinner than a pixel as much as the 0.3 px^2 widen them: opacity x
-                sqrt(det(covariance) / det(covariance + 0.3)) [1].
+            options: how to draw, and what beside the picture.
 
         Returns:
             The view, on the device of `splats`.
 
-        [1] Yu et al., Mip-Splatting: Alias-free 3D Gaussian Splatting, CVPR 2024, eq. 9.
+        Raises:
+            ValueError: shapes, dtypes or devices do not fit together, or not this rasterizer.
         """
         ...
 
 
 _BACKENDS = {
-    "native": ("splatting.rasterize_native", "rasterize"),
+    "cpu": ("splatting.rasterize_native", "rasterize"),
     "gsplat": ("splatting.rasterize_gsplat", "rasterize"),
     "torch": ("splatting.rasterize_torch", "rasterize"),
 }

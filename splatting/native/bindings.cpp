@@ -122,9 +122,11 @@ using Singles = Floats<nb::ndim<1>>;
 using Coefficients = Floats<nb::shape<-1, -1, 3>>;
 using Plane = Floats<nb::ndim<2>>;
 using Picture = Floats<nb::shape<-1, -1, 3>>;
+using Stack = Floats<nb::ndim<3>>;
 using Mask = nb::ndarray<const bool, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using PlaneOut = FloatsOut<nb::ndim<2>>;
 using PictureOut = FloatsOut<nb::shape<-1, -1, 3>>;
+using StackOut = FloatsOut<nb::ndim<3>>;
 using Doubles44 = nb::ndarray<const double, nb::shape<4, 4>, nb::c_contig, nb::device::cpu>;
 using Doubles33 = nb::ndarray<const double, nb::shape<3, 3>, nb::c_contig, nb::device::cpu>;
 
@@ -149,22 +151,27 @@ View make_view(const Doubles33& K, const Doubles44& cam_from_world, int width, i
 
 // The arrays of the Gaussians, kept alive while the kernels look at them.
 struct SplatArrays {
-  SplatArrays(Triples means, Fours quats, Triples scales, Singles opacities, Coefficients sh, int degree)
-      : means(means), quats(quats), scales(scales), opacities(opacities), sh(sh) {
+  SplatArrays(Triples means, Fours quats, Triples scales, Singles opacities, Coefficients sh,
+              std::optional<Plane> features, int degree)
+      : means(means), quats(quats), scales(scales), opacities(opacities), sh(sh), features(features) {
     size_t n = means.shape(0);
     require(quats.shape(0) == n && scales.shape(0) == n && opacities.shape(0) == n && sh.shape(0) == n,
             "all parameters must be of the same number of Gaussians");
+    require(!features || features->shape(0) == n, "all parameters must be of the same number of Gaussians");
     require(n < (1u << 30), "more than 2^30 Gaussians");
-    int used = (degree + 1) * (degree + 1);
-    require(degree >= 0 && degree <= 3 && static_cast<size_t>(used) <= sh.shape(1), "degree above that of sh");
-    splats = {means.data(), quats.data(), scales.data(), opacities.data(), sh.data(), static_cast<int>(n),
-              static_cast<int>(sh.shape(1)), used};
+    int used = (degree + 1) * (degree + 1);  // -1: plain colours
+    require(degree >= -1 && degree <= 3 && static_cast<size_t>(used) <= sh.shape(1), "degree above that of colours");
+    require(degree >= 0 || sh.shape(1) == 1, "plain colours must be [N, 1, 3]");
+    splats = {means.data(), quats.data(), scales.data(), opacities.data(), sh.data(),
+              features ? features->data() : nullptr, static_cast<int>(n), static_cast<int>(sh.shape(1)), used,
+              features ? static_cast<int>(features->shape(1)) : 0};
   }
   Triples means;
   Fours quats;
   Triples scales;
   Singles opacities;
   Coefficients sh;
+  std::optional<Plane> features;
   Splats splats;
 };
 
@@ -174,32 +181,55 @@ void require_size(const Array& array, const View& view) {
           "pictures must have the size of the view");
 }
 
+template <class Array>
+void require_features(const Array& picture, const Splats& splats, const View& view) {
+  require_size(picture, view);
+  require(picture.shape(2) == static_cast<size_t>(splats.channels), "features must be [H, W, C]");
+}
+
 void forward(HeldFrame& held, const SplatArrays& arrays, const View& view, Floats<nb::shape<3>> background,
-             PictureOut rgb, PlaneOut alpha, PlaneOut depth, PlaneOut median_depth, int threads) {
+             PictureOut rgb, PlaneOut alpha, PlaneOut depth, PlaneOut median_depth, std::optional<StackOut> features,
+             FloatsOut<nb::ndim<1>> radii, std::optional<FloatsOut<nb::ndim<1>>> weights, int threads) {
   require_size(rgb, view), require_size(alpha, view), require_size(depth, view), require_size(median_depth, view);
+  size_t n = arrays.splats.count;
+  require(radii.shape(0) == n && (!weights || weights->shape(0) == n), "radii and weights must be [N]");
+  require(features || arrays.splats.channels == 0, "features have no picture");
+  if (features) require_features(*features, arrays.splats, view);
   require(threads >= 1, "threads must be at least 1");
-  Pictures out{rgb.data(), alpha.data(), depth.data(), median_depth.data()};
+  Pictures out{rgb.data(), alpha.data(), depth.data(), median_depth.data(), features ? features->data() : nullptr,
+               radii.data(), weights ? weights->data() : nullptr};
   nb::gil_scoped_release release;
   chosen.kernels->forward(*held.frame, arrays.splats, view, background.data(), out, threads);
 }
 
 void backward(HeldFrame& held, const SplatArrays& arrays, const View& view, Picture rgb, Plane alpha, Plane depth,
-              Picture g_rgb, Plane g_alpha, std::optional<Plane> g_depth, FloatsOut<nb::shape<-1, 3>> means,
+              std::optional<Stack> features, Picture g_rgb, Plane g_alpha, std::optional<Plane> g_depth,
+              std::optional<Plane> g_median, std::optional<Stack> g_features, FloatsOut<nb::shape<-1, 3>> means,
               FloatsOut<nb::shape<-1, 4>> quats, FloatsOut<nb::shape<-1, 3>> scales, FloatsOut<nb::ndim<1>> opacities,
-              FloatsOut<nb::shape<-1, -1, 3>> sh, FloatsOut<nb::shape<3>> background,
+              FloatsOut<nb::shape<-1, -1, 3>> sh, std::optional<PlaneOut> splat_features,
+              FloatsOut<nb::shape<3>> background,
               std::optional<FloatsOut<nb::shape<CAMERA_NUMBERS>>> camera, int threads) {
   require_size(rgb, view), require_size(alpha, view), require_size(depth, view);
   require_size(g_rgb, view), require_size(g_alpha, view);
   if (g_depth) require_size(*g_depth, view);
+  if (g_median) require_size(*g_median, view);
   const Splats& splats = arrays.splats;
   size_t n = splats.count;
+  if (g_features) {
+    require(features && splat_features, "features have no picture, or no place for their gradients");
+    require_features(*features, splats, view), require_features(*g_features, splats, view);
+    require(splat_features->shape(0) == n && splat_features->shape(1) == static_cast<size_t>(splats.channels),
+            "gradients must have the shapes of the parameters");
+  }
   require(means.shape(0) == n && quats.shape(0) == n && scales.shape(0) == n && opacities.shape(0) == n &&
               sh.shape(0) == n && sh.shape(1) == static_cast<size_t>(splats.sh_stored),
           "gradients must have the shapes of the parameters");
   require(threads >= 1, "threads must be at least 1");
-  PictureValues rendered{rgb.data(), alpha.data(), depth.data()};
-  PictureValues gradients{g_rgb.data(), g_alpha.data(), g_depth ? g_depth->data() : nullptr};
-  SplatGradients out{means.data(), quats.data(), scales.data(), opacities.data(), sh.data(), background.data(),
+  PictureValues rendered{rgb.data(), alpha.data(), depth.data(), nullptr, features ? features->data() : nullptr};
+  PictureValues gradients{g_rgb.data(), g_alpha.data(), g_depth ? g_depth->data() : nullptr,
+                          g_median ? g_median->data() : nullptr, g_features ? g_features->data() : nullptr};
+  SplatGradients out{means.data(), quats.data(), scales.data(), opacities.data(), sh.data(),
+                     splat_features ? splat_features->data() : nullptr, background.data(),
                      camera ? camera->data() : nullptr};
   nb::gil_scoped_release release;
   chosen.kernels->backward(*held.frame, splats, view, rendered, gradients, out, threads);
@@ -243,17 +273,22 @@ NB_MODULE(_native, m) {
                           bool antialiased) {
         new (self) View(make_view(K, cam_from_world, width, height, near, antialiased));
       });
-  nb::class_<SplatArrays>(m, "Splats", "Activated Gaussians and the spherical-harmonics degree to draw them with.")
-      .def(nb::init<Triples, Fours, Triples, Singles, Coefficients, int>(), nb::arg("means"), nb::arg("quats_wxyz"),
-           nb::arg("scales"), nb::arg("opacities"), nb::arg("sh"), nb::arg("degree"));
+  nb::class_<SplatArrays>(m, "Splats", "Activated Gaussians and the spherical-harmonics degree to draw them with; -1: colours [N, 1, 3] are plain.")
+      .def(nb::init<Triples, Fours, Triples, Singles, Coefficients, std::optional<Plane>, int>(), nb::arg("means"),
+           nb::arg("quats_wxyz"), nb::arg("scales"), nb::arg("opacities"), nb::arg("colours"),
+           nb::arg("features").none(), nb::arg("degree"));
   m.def("forward", &handful::forward, nb::arg("frame"), nb::arg("splats"), nb::arg("view"), nb::arg("background"),
-        nb::arg("rgb"), nb::arg("alpha"), nb::arg("depth"), nb::arg("median_depth"), nb::arg("threads"),
-        "Draw into rgb [H, W, 3] and alpha, depth, median_depth [H, W].");
+        nb::arg("rgb"), nb::arg("alpha"), nb::arg("depth"), nb::arg("median_depth"), nb::arg("features").none(),
+        nb::arg("radii"), nb::arg("weights").none(), nb::arg("threads"),
+        "Draw into rgb [H, W, 3], alpha, depth, median_depth [H, W] and features [H, W, C]; write radii [N] and, unless "
+        "it is None, weights [N].");
   m.def("backward", &handful::backward, nb::arg("frame"), nb::arg("splats"), nb::arg("view"), nb::arg("rgb"),
-        nb::arg("alpha"), nb::arg("depth"), nb::arg("g_rgb"), nb::arg("g_alpha"), nb::arg("g_depth").none(),
-        nb::arg("g_means"), nb::arg("g_quats_wxyz"), nb::arg("g_scales"), nb::arg("g_opacities"), nb::arg("g_sh"),
-        nb::arg("g_background"), nb::arg("g_camera").none(), nb::arg("threads"),
-        "Write the gradients of the parameters, given the rendered pictures and theirs; g_depth may be None. "
+        nb::arg("alpha"), nb::arg("depth"), nb::arg("features").none(), nb::arg("g_rgb"), nb::arg("g_alpha"),
+        nb::arg("g_depth").none(), nb::arg("g_median_depth").none(), nb::arg("g_features").none(),
+        nb::arg("g_means"), nb::arg("g_quats_wxyz"), nb::arg("g_scales"), nb::arg("g_opacities"), nb::arg("g_colours"),
+        nb::arg("g_splat_features").none(), nb::arg("g_background"), nb::arg("g_camera").none(), nb::arg("threads"),
+        "Write the gradients of the parameters, given the rendered pictures and theirs; those of depth, median_depth and "
+        "features may be None. "
         "g_camera [16], unless it is None, is that of [R | t] by rows, fx, fy, cx, cy.");
   m.def("photometric_loss", &handful::photometric_loss, nb::arg("rgb"), nb::arg("target"), nb::arg("valid").none(),
         nb::arg("ssim_weight"), nb::arg("gradient").none(), nb::arg("threads"),

@@ -12,6 +12,7 @@ namespace {
 #include "tile_cover.h"
 #include "project.h"
 #include "tile_lists.h"
+#include "extra.h"
 #include "tiles.h"
 #include "tiles_backward.h"
 #include "gaussian_backward.h"
@@ -23,16 +24,18 @@ void forward(Frame& frame, const Splats& splats, const View& view, const float* 
              int threads) {
   frame.tiles_x = (view.width + TILE - 1) / TILE;
   frame.tiles_y = (view.height + TILE - 1) / TILE;
-  project(frame, splats, view, threads);
+  project(frame, splats, view, out.radii, threads);
   number_slots(frame, view, splats.count, threads);
   sort_by_depth(frame, splats.count, threads);
   build_tile_lists(frame, threads);
-  draw_tiles(frame, view, background, out, threads);
+  draw_tiles(frame, splats, view, background, out, threads);
+  if (out.weights) add_up_weights(frame, splats.count, out.weights, threads);
 }
 
 void backward(Frame& frame, const Splats& splats, const View& view, const PictureValues& rendered,
               const PictureValues& gradients, const SplatGradients& out, int threads) {
-  differentiate_tiles(frame, view, rendered, gradients, out.background, threads);
+  differentiate_tiles(frame, splats, view, rendered, gradients, out.background, threads);
+  if (gradients.features) add_up_features(frame, splats, out.features, threads);
   differentiate_gaussians(frame, splats, view, out, threads);
 }
 

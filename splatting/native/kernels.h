@@ -40,25 +40,31 @@ struct View {
   bool antialiased;  // the blur fades what it widens
 };
 
-// The Gaussians, row-major: means [N,3], quats wxyz [N,4], scales [N,3], opacities [N], sh [N,sh_stored,3].
+// The Gaussians, row-major: means [N,3], quats wxyz [N,4], scales [N,3], opacities [N], sh [N,sh_stored,3], features
+// [N,channels]. Of the coefficients sh_used are used; with sh_used = 0 (and sh_stored = 1) `sh` holds plain colours.
 struct Splats {
-  const float *means, *quats, *scales, *opacities, *sh;
-  int count, sh_stored, sh_used;
+  const float *means, *quats, *scales, *opacities, *sh, *features;
+  int count, sh_stored, sh_used, channels;
 };
 
 constexpr int CAMERA_NUMBERS = 16;  // [R | t] by rows, fx, fy, cx, cy
 
-// The same shapes, overwritten with the gradients of the loss. `camera` [CAMERA_NUMBERS] may be null: not asked for.
+// The same shapes, overwritten with the gradients of the loss. `camera` [CAMERA_NUMBERS] may be null: not asked for; so
+// may `features`, unless their picture has a gradient.
 struct SplatGradients {
-  float *means, *quats, *scales, *opacities, *sh, *background, *camera;
+  float *means, *quats, *scales, *opacities, *sh, *features, *background, *camera;
 };
 
-// Pictures, row-major: rgb [H,W,3], the others [H,W].
+// What a view gives. Pictures, row-major: rgb [H,W,3], features [H,W,channels], the others [H,W]. Of every Gaussian:
+// radius [N] and weight [N], which may be null: not asked for.
 struct Pictures {
-  float *rgb, *alpha, *depth, *median_depth;
+  float *rgb, *alpha, *depth, *median_depth, *features, *radii, *weights;
 };
+
+// Pictures to read: as rendered (median_depth is not looked at), or as gradients. Of the latter depth, median_depth and
+// features may be null: the loss does not look at them.
 struct PictureValues {
-  const float *rgb, *alpha, *depth;  // as gradients, depth may be null: the loss does not look at it
+  const float *rgb, *alpha, *depth, *median_depth, *features;
 };
 
 // One Gaussian in the picture. With dy = y_px - y and u = x_px - x - slope * dy, its opacity at a pixel is
@@ -87,6 +93,7 @@ struct Frame {
   // of each slot. A Gaussian without slots is not drawn.
   Memory first_slots, slot_tiles;
   Memory order, keys, scratch, tile_starts, tile_used, entries, slots, tile_background, camera_sums;
+  Memory slot_weights, slot_features;  // per slot: a Gaussian's weight in the tile; gradients of its [channels]
   int tiles_x = 0, tiles_y = 0, num_drawn = 0;
   uint32_t num_entries = 0;
 };

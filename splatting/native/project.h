@@ -84,9 +84,19 @@ INLINE Direction view_direction(const Splats& s, const View& view, const int* ro
                    gather(s.means + 2, rows, 3) - view.center[2]);
 }
 
+INLINE bool are_finite(const float* values, int count) {
+  bool all_are = true;
+  for (int k = 0; k < count; k++) all_are &= __builtin_fabsf(values[k]) < 3e38f;
+  return all_are;
+}
+
 // Colour before the clamp at zero.
 INLINE void colour_of(const Splats& s, int row, const Floats* bases, int lane, float colour[3]) {
   const float* sh = s.sh + static_cast<size_t>(row) * s.sh_stored * 3;
+  if (s.sh_used == 0) {
+    for (int c = 0; c < 3; c++) colour[c] = sh[c];
+    return;
+  }
   float red = 0.5f, green = 0.5f, blue = 0.5f;
   for (int b = 0; b < s.sh_used; b++) {
     float basis = bases[b][lane];
@@ -125,9 +135,9 @@ INLINE Ellipses ellipses(const Geometry& g, const Splats& s, const View& view, c
   return e;
 }
 
-// Writes the footprints of Gaussians first .. first + count - 1, count <= LANES, and how many tiles each touches; none
-// for what is not drawn.
-static void project_block(Frame& frame, const Splats& s, const View& view, int first, int count) {
+// Writes the footprints and radii of Gaussians first .. first + count - 1, count <= LANES, and how many tiles each
+// touches; what is not drawn touches none and has the radius 0.
+static void project_block(Frame& frame, const Splats& s, const View& view, int first, int count, float* radii) {
   Footprint* footprints = frame.footprints.of<Footprint>(0);
   float* depths = frame.depths.of<float>(0);
   uint32_t* num_tiles = frame.first_slots.of<uint32_t>(0);
@@ -140,21 +150,24 @@ static void project_block(Frame& frame, const Splats& s, const View& view, int f
   for (int i = 0; i < count; i++) {
     Footprint& f = footprints[first + i];
     num_tiles[first + i] = 0;
+    radii[first + i] = 0.f;
     if (!e.is_drawn[i]) continue;
+    if (s.channels > 0 && !are_finite(s.features + static_cast<size_t>(first + i) * s.channels, s.channels)) continue;
     float colour[3];
     colour_of(s, first + i, bases, i, colour);
     if (!(__builtin_fabsf(colour[0]) + __builtin_fabsf(colour[1]) + __builtin_fabsf(colour[2]) < 3e38f)) continue;
     f.x = e.x[i], f.y = e.y[i], f.log2_opacity = e.log2_opacity[i], f.slope = e.slope[i];
     f.bend_x = e.bend_x[i], f.bend_y = e.bend_y[i];
     f.half_width = e.half_width[i], f.half_height = e.half_height[i], f.dy_at_right = e.dy_at_right[i];
-    for (int c = 0; c < 3; c++) f.feature[c] = colour[c] > 0.f ? colour[c] : 0.f;
+    for (int c = 0; c < 3; c++) f.feature[c] = colour[c] > 0.f || s.sh_used == 0 ? colour[c] : 0.f;
     f.feature[3] = g.z[i];
     depths[first + i] = g.z[i];
+    radii[first + i] = f.half_width > f.half_height ? f.half_width : f.half_height;
     for_each_tile(frame, view, f, [&](int) { num_tiles[first + i]++; });
   }
 }
 
-static void project(Frame& frame, const Splats& s, const View& view, int threads) {
+static void project(Frame& frame, const Splats& s, const View& view, float* radii, int threads) {
   frame.footprints.of<Footprint>(s.count);
   frame.depths.of<float>(s.count);
   frame.first_slots.of<uint32_t>(static_cast<size_t>(s.count) + 1);
@@ -162,6 +175,6 @@ static void project(Frame& frame, const Splats& s, const View& view, int threads
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int b = 0; b < blocks; b++) {
     int first = b * LANES;
-    project_block(frame, s, view, first, s.count - first < LANES ? s.count - first : LANES);
+    project_block(frame, s, view, first, s.count - first < LANES ? s.count - first : LANES, radii);
   }
 }

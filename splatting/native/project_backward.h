@@ -12,6 +12,7 @@ INLINE void coefficient_gradient(const Splats& s, int row, int lane, const Float
     g_bases[b][lane] = sh[3 * b] * red + sh[3 * b + 1] * green + sh[3 * b + 2] * blue;
   }
   for (int k = 3 * s.sh_used; k < 3 * s.sh_stored; k++) out[at + k] = 0.f;
+  if (s.sh_used == 0) out[at] = red, out[at + 1] = green, out[at + 2] = blue;  // plain colours
 }
 
 static void write_zeros(const Splats& s, int row, const SplatGradients& out) {
@@ -34,7 +35,7 @@ static void differentiate_block(const Frame& frame, const Splats& s, const View&
   gradients.opacity = sums.g / gather(s.opacities, rows, 1);
   for (int c = 0; c < 3; c++)
     for (int i = 0; i < LANES; i++)  // clamped to zero: no gradient
-      gradients.colour[c][i] = footprints[rows[i]].feature[c] > 0.f ? sums.feature[c][i] : 0.f;
+      gradients.colour[c][i] = footprints[rows[i]].feature[c] > 0.f || s.sh_used == 0 ? sums.feature[c][i] : 0.f;
 
   Direction d = view_direction(s, view, rows);
   Floats bases[MAX_BASES], g_bases[MAX_BASES]{}, g_direction[3];

@@ -2,6 +2,11 @@
 
 constexpr int RADIX_BITS = 11, RADIX = 1 << RADIX_BITS;
 
+struct Tile {
+  int x, y, width, height;  // first pixel, and how much of the tile lies in the picture
+  uint32_t begin, end;      // its entries
+};
+
 // One stable pass of the radix sort over [0, count): histogram of each part, offsets in order of parts, scatter.
 static void radix_pass(const uint32_t* keys_in, const uint32_t* values_in, uint32_t* keys_out, uint32_t* values_out,
                        int count, int shift, uint32_t* histograms, int parts) {

@@ -14,11 +14,6 @@ struct alignas(64) TilePixels {
   int live[TILE + LANES];  // per row, bit x: pixel x is unfinished
 };
 
-struct Tile {
-  int x, y, width, height;  // first pixel, and how much of the tile lies in the picture
-  uint32_t begin, end;      // its entries
-};
-
 INLINE Tile tile_at(const Frame& frame, const View& view, int index) {
   int x = index % frame.tiles_x * TILE, y = index / frame.tiles_x * TILE;
   const uint32_t* starts = frame.tile_starts.as<uint32_t>();
@@ -122,13 +117,15 @@ INLINE Blend blend(TilePixels& p, int offset, float u, float peak, float bend_x)
   return b;
 }
 
-INLINE void draw_in_tile(const Footprint& f, const Spans& spans, int begin, int end, TilePixels& p) {
+template <bool WITH_EXTRA>
+INLINE void draw_in_tile(const Footprint& f, const Spans& spans, int begin, int end, TilePixels& p, Extra& extra) {
   for (int k = begin; k < end; k++) {
     int offset = spans.offset[k];
     Blend b = blend(p, offset, spans.u[k], spans.peak[k], f.bend_x);
     for (int c = 0; c < 4; c++) store(p.feature[c] + offset, load(p.feature[c] + offset) + b.weight * f.feature[c]);
     Ints crosses_half = b.is_blended & (b.before > 0.5f) & (b.after <= 0.5f);
     store(p.median_depth + offset, crosses_half ? all(f.feature[3]) : load(p.median_depth + offset));
+    if constexpr (WITH_EXTRA) blend_extra(extra, offset, b.weight);
   }
 }
 
@@ -147,8 +144,10 @@ static void write_tile(const TilePixels& p, const Tile& tile, const View& view, 
 }
 
 // Returns how many entries it looked at before every pixel was finished.
-static uint32_t forward_tile(const Frame& frame, const View& view, const Tile& tile, TilePixels& p,
+template <bool WITH_EXTRA>
+static uint32_t forward_tile(const Frame& frame, const View& view, const Tile& tile, TilePixels& p, Extra& extra,
                              const float* background, const Pictures& out) {
+  if constexpr (WITH_EXTRA) start_extra(extra);
   start_transmittance(p, tile);
   __builtin_memset(p.feature, 0, sizeof(p.feature));
   __builtin_memset(p.median_depth, 0, sizeof(p.median_depth));
@@ -158,22 +157,36 @@ static uint32_t forward_tile(const Frame& frame, const View& view, const Tile& t
   uint32_t e = tile.begin;
   while (e < tile.end && refresh_live(p)) {
     int batch = find_batch(frame, tile, e, tile.end, p, spans);
-    for (int i = 0, begin = 0; i < batch; begin = spans.end_of[i++])
-      draw_in_tile(footprints[entries[e + i].splat], spans, begin, spans.end_of[i], p);
+    for (int i = 0, begin = 0; i < batch; begin = spans.end_of[i++]) {
+      const TileEntry& entry = entries[e + i];
+      if constexpr (WITH_EXTRA) start_entry(extra, entry.splat);
+      draw_in_tile<WITH_EXTRA>(footprints[entry.splat], spans, begin, spans.end_of[i], p, extra);
+      if constexpr (WITH_EXTRA) write_weight(extra, entry.slot);
+    }
     e += batch;
   }
   write_tile(p, tile, view, background, out);
+  if constexpr (WITH_EXTRA) write_extra(extra, tile, view, entries, e, out.features);
   return e - tile.begin;
 }
 
-static void draw_tiles(Frame& frame, const View& view, const float* background, const Pictures& out, int threads) {
+static void draw_tiles(Frame& frame, const Splats& s, const View& view, const float* background, const Pictures& out,
+                       int threads) {
   int num_tiles = frame.tiles_x * frame.tiles_y;
   uint32_t* used = frame.tile_used.of<uint32_t>(num_tiles);
+  float* slot_weights = out.weights ? frame.slot_weights.of<float>(frame.num_entries) : nullptr;
 #pragma omp parallel num_threads(threads)
   {
     TilePixels pixels;
+    Memory planes;
+    Extra extra = extra_of(s, s.channels, planes);
+    extra.slot_weights = slot_weights;
+    bool with_extra = s.channels > 0 || slot_weights;
 #pragma omp for schedule(dynamic)
-    for (int t = 0; t < num_tiles; t++)
-      used[t] = forward_tile(frame, view, tile_at(frame, view, t), pixels, background, out);
+    for (int t = 0; t < num_tiles; t++) {
+      Tile tile = tile_at(frame, view, t);
+      used[t] = with_extra ? forward_tile<true>(frame, view, tile, pixels, extra, background, out)
+                           : forward_tile<false>(frame, view, tile, pixels, extra, background, out);
+    }
   }
 }

@@ -4,9 +4,9 @@
 // For the i-th Gaussian of a pixel, with transmittance T before it, T' after it, value v = grad . feature + grad_alpha
 // and rest = sum of weight x value behind it:   dL/dalpha = T v - rest / (1 - alpha) = T (v - rest / T').
 
-template <bool WITH_DEPTH>
+template <bool WITH_DEPTH, bool WITH_EXTRA>
 INLINE void differentiate_in_tile(const Footprint& f, const Spans& spans, int begin, int end, TilePixels& p,
-                                  Slot& slot) {
+                                  Extra& extra, Slot& slot) {
   constexpr int CHANNELS = WITH_DEPTH ? 4 : 3;
   Floats g_sum{}, gu{}, gy{}, guu{}, guy{}, gyy{}, feature[4]{};
   for (int k = begin; k < end; k++) {
@@ -17,6 +17,10 @@ INLINE void differentiate_in_tile(const Footprint& f, const Spans& spans, int be
       Floats gradient = load(p.feature[c] + offset);
       value += gradient * f.feature[c];
       feature[c] += b.weight * gradient;
+    }
+    if constexpr (WITH_EXTRA) {
+      value += differentiate_extra(extra, offset, b.weight);
+      feature[3] += median_gradient(extra, offset, b.is_blended & (b.before > 0.5f) & (b.after <= 0.5f));
     }
     Floats rest = load(p.remaining + offset) - b.weight * value;
     store(p.remaining + offset, rest);
@@ -33,7 +37,7 @@ INLINE void differentiate_in_tile(const Footprint& f, const Spans& spans, int be
   const Floats leading[] = {g_sum, gu, gy, guu, guy, gyy, feature[0], feature[1]};  // in the order of Slot's members
   store(&slot.g, sums(leading));
   slot.feature[2] = sum(feature[2]);
-  slot.feature[3] = WITH_DEPTH ? sum(feature[3]) : 0.f;
+  slot.feature[3] = WITH_DEPTH || WITH_EXTRA ? sum(feature[3]) : 0.f;
 }
 
 // Loads the gradients of a tile's pixels.
@@ -61,8 +65,9 @@ static void read_gradients(TilePixels& p, const Tile& tile, const View& view, co
     }
 }
 
-template <bool WITH_DEPTH>
-static void backward_tile(const Frame& frame, const Tile& tile, uint32_t used, TilePixels& p, Slot* slots) {
+template <bool WITH_DEPTH, bool WITH_EXTRA>
+static void backward_tile(const Frame& frame, const Tile& tile, uint32_t used, TilePixels& p, Extra& extra,
+                          Slot* slots) {
   start_transmittance(p, tile);
   const TileEntry* entries = frame.entries.as<TileEntry>();
   const Footprint* footprints = frame.footprints.as<Footprint>();
@@ -71,12 +76,19 @@ static void backward_tile(const Frame& frame, const Tile& tile, uint32_t used, T
     refresh_live(p);
     int batch = find_batch(frame, tile, e, tile.begin + used, p, spans);
     for (int i = 0; i < batch; i++) __builtin_prefetch(&slots[entries[e + i].slot], 1);  // far apart
-    for (int i = 0, begin = 0; i < batch; begin = spans.end_of[i++])
-      differentiate_in_tile<WITH_DEPTH>(footprints[entries[e + i].splat], spans, begin, spans.end_of[i], p,
-                                        slots[entries[e + i].slot]);
+    for (int i = 0, begin = 0; i < batch; begin = spans.end_of[i++]) {
+      const TileEntry& entry = entries[e + i];
+      if constexpr (WITH_EXTRA) start_entry(extra, entry.splat);
+      differentiate_in_tile<WITH_DEPTH, WITH_EXTRA>(footprints[entry.splat], spans, begin, spans.end_of[i], p, extra,
+                                                    slots[entry.slot]);
+      if constexpr (WITH_EXTRA) write_feature_gradient(extra, entry.slot);
+    }
     e += batch;
   }
-  for (uint32_t e = tile.begin + used; e < tile.end; e++) slots[entries[e].slot] = Slot{};
+  for (uint32_t e = tile.begin + used; e < tile.end; e++) {
+    slots[entries[e].slot] = Slot{};
+    if constexpr (WITH_EXTRA) clear_feature_gradient(extra, entries[e].slot);
+  }
 }
 
 // Sum of grad_rgb x final transmittance. Not from 1 - alpha, which has lost the digits of a small transmittance.
@@ -89,21 +101,30 @@ static void background_gradient_of(const TilePixels& p, float out[3]) {
 
 // Fills frame.slots, one per Gaussian and tile: no two threads write the same, and their sums are taken later in a
 // fixed order, so that the result does not depend on the number of threads.
-static void differentiate_tiles(Frame& frame, const View& view, const PictureValues& rendered,
+static void differentiate_tiles(Frame& frame, const Splats& s, const View& view, const PictureValues& rendered,
                                 const PictureValues& gradients, float background_gradient[3], int threads) {
   int num_tiles = frame.tiles_x * frame.tiles_y;
   Slot* slots = frame.slots.of<Slot>(frame.num_entries);
+  int channels = gradients.features ? s.channels : 0;
+  float* slot_features = frame.slot_features.of<float>(static_cast<size_t>(channels) * frame.num_entries);
   float* backgrounds = frame.tile_background.of<float>(3 * static_cast<size_t>(num_tiles));
   const uint32_t* used = frame.tile_used.as<uint32_t>();
 #pragma omp parallel num_threads(threads)
   {
     TilePixels pixels;
+    Memory planes;
+    Extra extra = extra_of(s, channels, planes);
+    extra.slot_features = slot_features;
+    bool with_extra = channels > 0 || gradients.median_depth;
 #pragma omp for schedule(dynamic)
     for (int t = 0; t < num_tiles; t++) {
       Tile tile = tile_at(frame, view, t);
       read_gradients(pixels, tile, view, rendered, gradients);
-      if (gradients.depth) backward_tile<true>(frame, tile, used[t], pixels, slots);
-      else backward_tile<false>(frame, tile, used[t], pixels, slots);
+      if (with_extra) {
+        read_extra_gradients(extra, tile, view, rendered, gradients, pixels.remaining);
+        backward_tile<true, true>(frame, tile, used[t], pixels, extra, slots);
+      } else if (gradients.depth) backward_tile<true, false>(frame, tile, used[t], pixels, extra, slots);
+      else backward_tile<false, false>(frame, tile, used[t], pixels, extra, slots);
       background_gradient_of(pixels, backgrounds + 3 * t);
     }
   }

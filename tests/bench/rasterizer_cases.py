@@ -139,11 +139,12 @@ def training_scene() -> tuple[Gaussians, TrainingView]:
     others, _ = surface_scene(STEP.count, STEP.sh_degree, STEP.width, STEP.height, seed=1)
     with torch.no_grad():
         target = rasterize(others, camera).rgb.clamp(0, 1)
-        raw = Gaussians(splats.means, splats.scales.log(), splats.quats_wxyz, splats.opacities.logit(), splats.sh)
+        raw = Gaussians(splats.means, splats.scales.log(), splats.quats_wxyz, splats.opacities.logit(), splats.colours)
     return raw.detach(), TrainingView(camera, target)
 
 
 def clear_gradients(splats: Splats) -> None:
     """Forget the gradients of the last run."""
     for tensor in vars(splats).values():
-        tensor.grad = None
+        if tensor is not None:
+            tensor.grad = None

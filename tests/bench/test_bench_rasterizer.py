@@ -26,8 +26,9 @@ def scene() -> tuple[Splats, Camera]:
 
 
 def gradients(splats: Splats) -> dict[str, torch.Tensor]:
-    taken = {name: tensor.grad for name, tensor in vars(splats).items()}
-    for tensor in vars(splats).values():
+    tensors = {name: tensor for name, tensor in vars(splats).items() if tensor is not None}
+    taken = {name: tensor.grad for name, tensor in tensors.items()}
+    for tensor in tensors.values():
         tensor.grad = None
     return taken
 

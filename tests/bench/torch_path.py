@@ -62,8 +62,8 @@ def project(splats: Splats, camera: Camera) -> Tensor:
         camera.height,
     )
     directions = splats.means - torch.as_tensor(camera.center).float()
-    degree = {1: 0, 4: 1, 9: 2, 16: 3}[splats.sh.shape[1]]
-    colours = (gsplat_torch._spherical_harmonics(degree, directions, splats.sh) + 0.5).clamp(min=0)
+    degree = {1: 0, 4: 1, 9: 2, 16: 3}[splats.colours.shape[1]]
+    colours = (gsplat_torch._spherical_harmonics(degree, directions, splats.colours) + 0.5).clamp(min=0)
     return torch.cat([centres[0], conics[0], splats.opacities[:, None], colours, depths[0, :, None]], 1)
 
 

@@ -79,7 +79,7 @@ def test_verified_stereo_alone_makes_the_mesh_and_heldout_views_do_not() -> None
 
 def test_rendered_gaussians_on_a_sphere_give_the_sphere() -> None:
     config = MeshConfig(depth="gaussians", truncation_voxels=4, max_faces=20_000)
-    mesh = extract_mesh(sphere_of_gaussians(), sphere_views(), config, rasterizer=create("native"))
+    mesh = extract_mesh(sphere_of_gaussians(), sphere_views(), config, rasterizer=create("cpu"))
     radius = np.linalg.norm(mesh.vertices, axis=1)
     # Blobs of 0.03: what is visible lies up to two deviations in front of their centres.
     assert abs(np.median(radius) - 1.01) < 0.02
@@ -149,7 +149,7 @@ def test_depth_that_others_look_through_weighs_nothing() -> None:
 def test_surface_depth_is_expected_depth_where_unmixed_else_median() -> None:
     alpha = torch.tensor([[1.0, 1.0, 0.4]])
     depth = surface_depth(
-        Render(torch.zeros(1, 3, 3), alpha, torch.tensor([[2.01, 2.5, 0.8]]), torch.full((1, 3), 2.0))
+        Render(torch.zeros(1, 3, 3), alpha, torch.tensor([[2.01, 2.5, 0.8]]), torch.full((1, 3), 2.0), torch.zeros(0))
     )
     np.testing.assert_allclose(depth, [[2.01, 2.0, 0.0]], rtol=1e-6)
 

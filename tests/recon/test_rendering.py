@@ -25,7 +25,8 @@ def flat_gray(splats: Splats, camera: Camera, **options: object) -> Render:
     """Draws a gradient that tells the frames apart by the camera's height."""
     level = 0.2 + 0.1 * float(camera.center[1])
     size = (camera.height, camera.width)
-    return Render(torch.full((*size, 3), level), torch.ones(size), torch.full(size, 2.0), torch.full(size, 2.0))
+    depth = torch.full(size, 2.0)
+    return Render(torch.full((*size, 3), level), torch.ones(size), depth, depth, torch.zeros(len(splats.means)))
 
 
 def test_pictures_are_what_the_rasterizer_draws(tmp_path: Path) -> None:

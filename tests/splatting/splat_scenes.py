@@ -1,7 +1,7 @@
 """Random Gaussians and cameras for the tests of the rasterizers."""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 from splatting.camera import Camera
 from splatting.gaussians import Splats
 
-PARAMETERS = [field.name for field in fields(Splats)]
+PARAMETERS = ["means", "quats_wxyz", "scales", "opacities", "colours"]
+WITH_FEATURES = [*PARAMETERS, "features"]
 
 
 def turned_camera(width: int, height: int, *, angle: float = 0.3, focal: float = 0.9) -> Camera:
@@ -23,22 +24,33 @@ def turned_camera(width: int, height: int, *, angle: float = 0.3, focal: float =
     return Camera(K, pose, width, height)
 
 
-def random_splats(n: int, *, seed: int = 0, radius: float = 0.08, degree: int = 3) -> Splats:
-    """`n` Gaussians around (0, 0, 4), some outside the view and behind the camera; depths differ by more than 1e-5."""
+def random_splats(
+    n: int, *, seed: int = 0, radius: float = 0.08, degree: int | None = 3, channels: int | None = None
+) -> Splats:
+    """`n` Gaussians around (0, 0, 4), some outside the view and behind the camera.
+
+    Without a degree their colours are plain, some below 0; with `channels` they have features.
+    """
     g = torch.Generator().manual_seed(seed)
     means = torch.rand(n, 3, generator=g) * torch.tensor([5.0, 4.0, 4.0]) + torch.tensor([-2.5, -2.0, 2.0])
     means[: n // 20, 2] -= 6.0
     scales = radius * torch.exp(0.7 * torch.randn(n, 3, generator=g))
     quats = torch.randn(n, 4, generator=g) * torch.rand(n, 1, generator=g) * 3
     opacities = 0.02 + 0.97 * torch.rand(n, generator=g)
-    sh = 0.2 * torch.randn(n, (degree + 1) ** 2, 3, generator=g)
-    sh[:, 0] = torch.randn(n, 3, generator=g)
-    return Splats(means, quats, scales, opacities, sh)
+    colours = 0.2 * torch.randn(n, ((degree or 0) + 1) ** 2, 3, generator=g)
+    colours[:, 0] = torch.randn(n, 3, generator=g)
+    features = None if channels is None else torch.randn(n, channels, generator=g)
+    return Splats(means, quats, scales, opacities, colours[:, 0] if degree is None else colours, features)
 
 
 def leaves(splats: Splats, dtype: torch.dtype = torch.float32) -> Splats:
     """A copy whose tensors collect gradients."""
-    return Splats(**{name: getattr(splats, name).detach().to(dtype).requires_grad_() for name in PARAMETERS})
+    return Splats(**{name: t.detach().to(dtype).requires_grad_() for name, t in tensors_of(splats).items()})
+
+
+def tensors_of(splats: Splats) -> dict[str, Tensor]:
+    """The tensors that there are, by name."""
+    return {name: tensor for name, tensor in vars(splats).items() if tensor is not None}
 
 
 def edited(splats: Splats, **changes: tuple[int, float]) -> Splats:

@@ -10,7 +10,7 @@ from torch import Tensor
 from splatting import rasterize_native, rasterize_torch
 from splatting.camera import Camera
 from splatting.gaussians import Splats
-from splatting.rasterizer import CameraTensors, Render
+from splatting.rasterizer import CameraTensors, Render, RenderOptions
 
 GRADIENT_LIMIT = 1e-4  # the project's; measured: up to 6e-6
 
@@ -31,7 +31,9 @@ def camera_gradients(
 ) -> list[Tensor]:
     """Of cam_from_world [4, 4] and K [3, 3]."""
     tensors = camera_leaves(camera, dtype)
-    loss_of(draw(leaves(splats, dtype), camera, camera_tensors=tensors, antialiased=antialiased)).backward()
+    loss_of(
+        draw(leaves(splats, dtype), camera, camera_tensors=tensors, options=RenderOptions(antialiased=antialiased))
+    ).backward()
     return [tensors.cam_from_world.grad, tensors.K.grad]
 
 

@@ -37,7 +37,7 @@ def _gaussians(count: int = 60, seed: int = 0) -> Gaussians:
 
 
 def _views(truth: Gaussians) -> list[TrainingView]:
-    rasterize = create("native")
+    rasterize = create("cpu")
     background = torch.tensor([0.2, 0.3, 0.4])
     with torch.no_grad():
         return [TrainingView(c, rasterize(truth.activate(), c, background=background).rgb) for c in _cameras()]
@@ -58,7 +58,7 @@ def _run(start: Gaussians, views: Sequence[TrainingView], **settings: float) -> 
     defaults = {"num_iterations": 120, "dropout": 0.0, "opacity_decay": 1.0, "lr_sh": 0.02, "background_jitter": 0.0}
     config = FitConfig(**{**defaults, **settings})
     background = torch.tensor([0.2, 0.3, 0.4])
-    fitted = fit(start, views, config, rasterizer=create("native"), background=background, seed=3, progress=progress)
+    fitted = fit(start, views, config, rasterizer=create("cpu"), background=background, seed=3, progress=progress)
     return fitted, losses
 
 
@@ -121,7 +121,7 @@ def test_progress_can_stop_the_fit() -> None:
             truth,
             _views(truth),
             FitConfig(num_iterations=50),
-            rasterizer=create("native"),
+            rasterizer=create("cpu"),
             background=torch.zeros(3),
             seed=0,
             progress=stop,
@@ -147,7 +147,7 @@ def test_without_views_there_is_nothing_to_fit() -> None:
             _gaussians(),
             [],
             FitConfig(),
-            rasterizer=create("native"),
+            rasterizer=create("cpu"),
             background=torch.zeros(3),
             seed=0,
             progress=lambda done, total, message: None,
@@ -176,7 +176,7 @@ def test_surfaces_turn_more_opaque_when_the_background_cannot_be_counted_on() ->
     start = Gaussians(**{**vars(_gaussians()), "sh": ((background - 0.5) / 0.2821).expand(60, 1, 3).contiguous()})
     still, _ = _run(start, views, num_iterations=60, lr_opacities=0.05)
     jittered, _ = _run(start, views, num_iterations=60, lr_opacities=0.05, background_jitter=1.0)
-    alpha = [create("native")(fitted.activate(), _cameras()[1]).alpha.mean() for fitted in (still, jittered)]
+    alpha = [create("cpu")(fitted.activate(), _cameras()[1]).alpha.mean() for fitted in (still, jittered)]
     assert alpha[1] > alpha[0] + 0.05
 
 

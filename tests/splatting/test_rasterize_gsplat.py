@@ -6,7 +6,7 @@ from splat_scenes import PARAMETERS, leaves, random_splats, relative_l2, turned_
 
 from splatting import rasterize_torch
 from splatting.rasterize_native import rasterize as rasterize_native
-from splatting.rasterizer import CameraTensors, create
+from splatting.rasterizer import CameraTensors, RenderOptions, create
 
 adapter = pytest.importorskip("splatting.rasterize_gsplat")
 
@@ -33,7 +33,7 @@ def test_every_argument_the_adapter_passes_is_one_of_gsplats() -> None:
     assert list(parameters)[:9] == [
         "means", "quats", "scales", "opacities", "colors", "viewmats", "Ks", "width", "height",
     ]  # fmt: skip
-    assert {"near_plane", "sh_degree", "packed", "backgrounds", "render_mode", "rasterize_mode"} <= set(parameters)
+    assert {"near_plane", "packed", "backgrounds", "render_mode", "rasterize_mode"} <= set(parameters)
 
 
 def test_surface_depth_is_the_median_where_one_surface_covers_the_pixel() -> None:
@@ -55,7 +55,7 @@ def test_surface_depth_stands_in_for_the_median_on_a_flat_wall() -> None:
 def test_nothing_drawable_gives_the_background_with_zero_gradients() -> None:
     splats = leaves(random_splats(4))
     background = torch.tensor([0.1, 0.2, 0.3], requires_grad=True)
-    render = adapter._empty(splats, turned_camera(5, 4), background)
+    render = adapter._empty(splats, turned_camera(5, 4), background, with_weights=False)
     assert torch.equal(render.rgb.detach(), background.detach().expand(4, 5, 3))
     render.rgb.sum().backward()
     assert not splats.means.grad.any()
@@ -76,7 +76,7 @@ def test_pictures_and_gradients_agree_with_the_twin_on_cuda(antialiased: bool) -
         copy = leaves(type(splats)(*[getattr(splats, n).to(device) for n in PARAMETERS]), dtype)
         tensors = CameraTensors.of(camera, copy.means)
         tensors.cam_from_world.requires_grad_()
-        render = draw(copy, camera, camera_tensors=tensors, antialiased=antialiased)
+        render = draw(copy, camera, camera_tensors=tensors, options=RenderOptions(antialiased=antialiased))
         (render.rgb.square().sum() + render.alpha.sum() + render.depth.square().sum()).backward()
         results.append((render, copy, tensors.cam_from_world.grad.cpu().double()))
     (render, copy, pose), (expected, twin, twin_pose) = results
