@@ -12,7 +12,7 @@ struct Extra {
   float *slot_weights, *slot_features;  // [entries], null: not asked for; [entries, channels]
 };
 
-// Takes its memory from `planes`, one for every thread.
+// Takes its memory from `planes`.
 static Extra extra_of(const Splats& s, int channels, Memory& planes) {
   Extra extra{};
   extra.all_features = s.features, extra.stride = s.channels, extra.channels = channels;
@@ -61,12 +61,13 @@ static void write_extra(const Extra& extra, const Tile& tile, const View& view, 
 static void add_up_weights(const Frame& frame, int count, float* weights, int threads) {
   const uint32_t* first_slots = frame.first_slots.as<uint32_t>();
   const float* slots = frame.slot_weights.as<float>();
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int row = 0; row < count; row++) {
-    float total = 0.f;
-    for (uint32_t slot = first_slots[row]; slot < first_slots[row + 1]; slot++) total += slots[slot];
-    weights[row] = total;
-  }
+  for_each_piece(count, threads, [&](int first, int end) {
+    for (int row = first; row < end; row++) {
+      float total = 0.f;
+      for (uint32_t slot = first_slots[row]; slot < first_slots[row + 1]; slot++) total += slots[slot];
+      weights[row] = total;
+    }
+  });
 }
 
 // Loads the gradients of a tile's pixels and adds to `remaining` what they give to it.
@@ -117,11 +118,12 @@ INLINE void clear_feature_gradient(const Extra& extra, uint32_t slot) {
 static void add_up_features(const Frame& frame, const Splats& s, float* out, int threads) {
   const uint32_t* first_slots = frame.first_slots.as<uint32_t>();
   const float* slots = frame.slot_features.as<float>();
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int row = 0; row < s.count; row++) {
-    float* total = out + static_cast<size_t>(row) * s.channels;
-    for (int c = 0; c < s.channels; c++) total[c] = 0.f;
-    for (uint32_t slot = first_slots[row]; slot < first_slots[row + 1]; slot++)
-      for (int c = 0; c < s.channels; c++) total[c] += slots[static_cast<size_t>(slot) * s.channels + c];
-  }
+  for_each_piece(s.count, threads, [&](int first, int end) {
+    for (int row = first; row < end; row++) {
+      float* total = out + static_cast<size_t>(row) * s.channels;
+      for (int c = 0; c < s.channels; c++) total[c] = 0.f;
+      for (uint32_t slot = first_slots[row]; slot < first_slots[row + 1]; slot++)
+        for (int c = 0; c < s.channels; c++) total[c] += slots[static_cast<size_t>(slot) * s.channels + c];
+    }
+  });
 }

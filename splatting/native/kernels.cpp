@@ -1,6 +1,7 @@
 // All kernels of this package for one instruction set, HANDFUL_ISA. Everything but the table at the end has internal
 // linkage: see kernels.h.
 #include "kernels.h"
+#include "thread_pool.h"
 
 #pragma GCC diagnostic ignored "-Wpsabi"  // no vector crosses a function that is not inlined
 
@@ -8,6 +9,7 @@ namespace handful::HANDFUL_ISA {
 namespace {
 
 #include "lanes.h"
+#include "parallel.h"
 #include "harmonics.h"
 #include "tile_cover.h"
 #include "project.h"

@@ -177,11 +177,10 @@ static double photometric_loss(const float* rgb, const float* target, const uint
   double* row_loss = sums.of<double>(height);
   size_t per_part = static_cast<size_t>(LossRows::ROWS) * LossRows::stride_of(3 * width);
   float* scratch = rows.of<float>(threads * per_part);
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int part = 0; part < threads; part++) {
+  for_each_part(threads, threads, [&](int part) {
     Range range = chunk(height, part, threads);
     if (range.begin < range.end) loss_of_rows(in, range, scratch + part * per_part, row_loss, gradient);
-  }
+  });
   double total = 0.;
   for (int y = 0; y < height; y++) total += row_loss[y];
   return total / (3. * width * height);

@@ -171,10 +171,8 @@ static void project(Frame& frame, const Splats& s, const View& view, float* radi
   frame.footprints.of<Footprint>(s.count);
   frame.depths.of<float>(s.count);
   frame.first_slots.of<uint32_t>(static_cast<size_t>(s.count) + 1);
-  int blocks = (s.count + LANES - 1) / LANES;
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int b = 0; b < blocks; b++) {
-    int first = b * LANES;
-    project_block(frame, s, view, first, s.count - first < LANES ? s.count - first : LANES, radii);
-  }
+  for_each_piece(s.count, threads, [&](int first, int end) {
+    for (int row = first; row < end; row += LANES)
+      project_block(frame, s, view, row, end - row < LANES ? end - row : LANES, radii);
+  });
 }

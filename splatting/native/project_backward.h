@@ -73,20 +73,17 @@ static void differentiate_part(const Frame& frame, const Splats& s, const View& 
   }
 }
 
-// Parts of the same size for any number of threads: the camera's gradient is summed part by part.
-constexpr int ROWS_PER_PART = 512;
-
+// The camera's gradient is summed part by part.
 static void differentiate_gaussians(Frame& frame, const Splats& s, const View& view, const SplatGradients& out,
                                     int threads) {
   int parts = (s.count + ROWS_PER_PART - 1) / ROWS_PER_PART;
   CameraSums* sums = out.camera ? frame.camera_sums.of<CameraSums>(parts) : nullptr;
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int part = 0; part < parts; part++) {
+  for_each_part(parts, threads, [&](int part) {
     int first = part * ROWS_PER_PART, end = part + 1 == parts ? s.count : first + ROWS_PER_PART;
     CameraSums camera{};
     if (!out.camera) differentiate_part<false>(frame, s, view, first, end, out, camera);
     else differentiate_part<true>(frame, s, view, first, end, out, camera), sums[part] = camera;
-  }
+  });
   if (!out.camera) return;
   CameraTotals totals{};
   for (int part = 0; part < parts; part++) add_up(sums[part], totals);

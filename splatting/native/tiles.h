@@ -175,18 +175,14 @@ static void draw_tiles(Frame& frame, const Splats& s, const View& view, const fl
   int num_tiles = frame.tiles_x * frame.tiles_y;
   uint32_t* used = frame.tile_used.of<uint32_t>(num_tiles);
   float* slot_weights = out.weights ? frame.slot_weights.of<float>(frame.num_entries) : nullptr;
-#pragma omp parallel num_threads(threads)
-  {
+  bool with_extra = s.channels > 0 || slot_weights;
+  for_each_part(num_tiles, threads, [&](int t) {
     TilePixels pixels;
     Memory planes;
     Extra extra = extra_of(s, s.channels, planes);
     extra.slot_weights = slot_weights;
-    bool with_extra = s.channels > 0 || slot_weights;
-#pragma omp for schedule(dynamic)
-    for (int t = 0; t < num_tiles; t++) {
-      Tile tile = tile_at(frame, view, t);
-      used[t] = with_extra ? forward_tile<true>(frame, view, tile, pixels, extra, background, out)
-                           : forward_tile<false>(frame, view, tile, pixels, extra, background, out);
-    }
-  }
+    Tile tile = tile_at(frame, view, t);
+    used[t] = with_extra ? forward_tile<true>(frame, view, tile, pixels, extra, background, out)
+                         : forward_tile<false>(frame, view, tile, pixels, extra, background, out);
+  });
 }

@@ -109,25 +109,21 @@ static void differentiate_tiles(Frame& frame, const Splats& s, const View& view,
   float* slot_features = frame.slot_features.of<float>(static_cast<size_t>(channels) * frame.num_entries);
   float* backgrounds = frame.tile_background.of<float>(3 * static_cast<size_t>(num_tiles));
   const uint32_t* used = frame.tile_used.as<uint32_t>();
-#pragma omp parallel num_threads(threads)
-  {
+  bool with_extra = channels > 0 || gradients.median_depth;
+  for_each_part(num_tiles, threads, [&](int t) {
     TilePixels pixels;
     Memory planes;
     Extra extra = extra_of(s, channels, planes);
     extra.slot_features = slot_features;
-    bool with_extra = channels > 0 || gradients.median_depth;
-#pragma omp for schedule(dynamic)
-    for (int t = 0; t < num_tiles; t++) {
-      Tile tile = tile_at(frame, view, t);
-      read_gradients(pixels, tile, view, rendered, gradients);
-      if (with_extra) {
-        read_extra_gradients(extra, tile, view, rendered, gradients, pixels.remaining);
-        backward_tile<true, true>(frame, tile, used[t], pixels, extra, slots);
-      } else if (gradients.depth) backward_tile<true, false>(frame, tile, used[t], pixels, extra, slots);
-      else backward_tile<false, false>(frame, tile, used[t], pixels, extra, slots);
-      background_gradient_of(pixels, backgrounds + 3 * t);
-    }
-  }
+    Tile tile = tile_at(frame, view, t);
+    read_gradients(pixels, tile, view, rendered, gradients);
+    if (with_extra) {
+      read_extra_gradients(extra, tile, view, rendered, gradients, pixels.remaining);
+      backward_tile<true, true>(frame, tile, used[t], pixels, extra, slots);
+    } else if (gradients.depth) backward_tile<true, false>(frame, tile, used[t], pixels, extra, slots);
+    else backward_tile<false, false>(frame, tile, used[t], pixels, extra, slots);
+    background_gradient_of(pixels, backgrounds + 3 * t);
+  });
   double total[3] = {0, 0, 0};
   for (int t = 0; t < num_tiles; t++)
     for (int k = 0; k < 3; k++) total[k] += backgrounds[3 * t + k];
