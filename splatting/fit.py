@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from splatting.adam import Adam
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians, Splats
 from splatting.losses import photometric_loss
@@ -174,8 +175,7 @@ def fit(
     torch_random = torch.Generator(device=gaussians.means.device).manual_seed(seed)
     numpy_random = np.random.default_rng(seed)
     bounds = scene_bounds(gaussians.means, [view.camera for view in views])
-    leaves = _make_leaves(gaussians, config.sh_degree)
-    optimizer = _make_optimizer(leaves, config, bounds.extent)
+    adam = _make_adam(gaussians, config, bounds.extent)
     options = RenderOptions(near=bounds.near)
     order: list[int] = []
     num_steps = config.num_iterations
@@ -184,67 +184,40 @@ def fit(
         if not order:
             order = numpy_random.permutation(len(views)).tolist()
         view = (coarse_views if step <= config.coarse_share * num_steps else views)[order.pop()]
-        optimizer.param_groups[0]["lr"] = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
+        adam.rates["means"] = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
 
-        splats = _drop_out(_join(leaves).activate(), config.dropout * step / num_steps, torch_random)
+        splats = _drop_out(Gaussians(**adam.leaves).activate(), config.dropout * step / num_steps, torch_random)
         behind = _jitter(background, config.background_jitter, torch_random)
         render = rasterizer(splats, view.camera, background=behind, options=options)
         loss = photometric_loss(render.rgb, view.over(behind), ssim_weight=config.ssim_weight, valid=view.valid)
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
+        adam.step()
 
         if step % DECAY_EVERY == 0 and 0.15 * num_steps < step < 0.8 * num_steps:
-            _decay_opacities(leaves["opacity_logits"], config.opacity_decay**DECAY_EVERY)
+            _decay_opacities(adam.leaves["opacity_logits"], config.opacity_decay**DECAY_EVERY)
         if step % PRUNE_EVERY == 0:
-            _prune(leaves, optimizer, MAX_SCALE_SHARE * bounds.median_depth)
+            _prune(adam, MAX_SCALE_SHARE * bounds.median_depth)
             if on_preview is not None:
-                on_preview(_join(leaves).detach())
-        progress(step, num_steps, f"loss {loss.item():.4f}, {len(leaves['means']):,} Gaussians")
-    return _join(leaves).detach()
+                on_preview(Gaussians(**adam.leaves).detach())
+        progress(step, num_steps, f"loss {loss.item():.4f}, {len(splats.means):,} Gaussians")
+    return Gaussians(**adam.leaves).detach()
 
 
-Leaves = dict[str, Tensor]
-"""The tensors that Adam steps, by name; the colour in two, because its upper bands learn 20 times slower (3DGS)."""
-
-
-def _make_leaves(gaussians: Gaussians, sh_degree: int) -> Leaves:
-    wanted = (sh_degree + 1) ** 2
-    sh = torch.zeros(len(gaussians), wanted, 3, device=gaussians.sh.device, dtype=gaussians.sh.dtype)
-    shared = min(wanted, gaussians.sh.shape[1])
+def _make_adam(gaussians: Gaussians, config: FitConfig, extent: float) -> Adam:
+    """The parameters to step; the harmonics above the constant colour learn 20 times slower, as in 3DGS."""
+    sh = gaussians.sh.new_zeros(len(gaussians), (config.sh_degree + 1) ** 2, 3)
+    shared = min(sh.shape[1], gaussians.sh.shape[1])
     sh[:, :shared] = gaussians.sh[:, :shared]
-    tensors = {
-        "means": gaussians.means,
-        "log_scales": gaussians.log_scales,
-        "quats_wxyz": gaussians.quats_wxyz,
-        "opacity_logits": gaussians.opacity_logits,
-        "sh_constant": sh[:, :1],
-        "sh_rest": sh[:, 1:],
-    }
-    return {name: tensor.detach().clone().contiguous().requires_grad_() for name, tensor in tensors.items()}
-
-
-def _join(leaves: Leaves) -> Gaussians:
-    return Gaussians(
-        leaves["means"],
-        leaves["log_scales"],
-        leaves["quats_wxyz"],
-        leaves["opacity_logits"],
-        torch.cat([leaves["sh_constant"], leaves["sh_rest"]], dim=1),
-    )
-
-
-def _make_optimizer(leaves: Leaves, config: FitConfig, extent: float) -> torch.optim.Adam:
-    rates = {
+    sh_rates = sh.new_full(sh.shape[1:], config.lr_sh / 20)
+    sh_rates[0] = config.lr_sh
+    rates: dict[str, float | Tensor] = {
         "means": config.lr_means * extent,
         "log_scales": config.lr_scales,
         "quats_wxyz": config.lr_quats,
         "opacity_logits": config.lr_opacities,
-        "sh_constant": config.lr_sh,
-        "sh_rest": config.lr_sh / 20,
+        "sh": sh_rates,
     }
-    groups = [{"params": [leaves[name]], "lr": rate, "name": name} for name, rate in rates.items()]
-    return torch.optim.Adam(groups, eps=1e-15, fused=True)
+    return Adam(vars(replace(gaussians, sh=sh)), rates)
 
 
 def _jitter(background: Tensor, amount: float, random: torch.Generator) -> Tensor:
@@ -268,20 +241,11 @@ def _decay_opacities(opacity_logits: Tensor, factor: float) -> None:
 
 
 @torch.no_grad()
-def _prune(leaves: Leaves, optimizer: torch.optim.Adam, max_scale: float) -> None:
-    """Remove what is invisible, fog or broken, from the leaves and from Adam's moments."""
-    scales = leaves["log_scales"].amax(1).exp()
-    keep = (leaves["opacity_logits"].sigmoid() > MIN_OPACITY) & (scales < max_scale)
+def _prune(adam: Adam, max_scale: float) -> None:
+    """Remove what is invisible, fog or broken."""
+    leaves = adam.leaves
+    keep = (leaves["opacity_logits"].sigmoid() > MIN_OPACITY) & (leaves["log_scales"].amax(1).exp() < max_scale)
     for tensor in leaves.values():
-        keep &= tensor.flatten(1).isfinite().all(1) if tensor.ndim > 1 else tensor.isfinite()
-    if keep.all():
-        return
-    for group in optimizer.param_groups:
-        old = group["params"][0]
-        new = old[keep].contiguous().requires_grad_()
-        state = optimizer.state.pop(old)
-        for key in ("exp_avg", "exp_avg_sq"):
-            state[key] = state[key][keep].contiguous()
-        optimizer.state[new] = state
-        group["params"] = [new]
-        leaves[group["name"]] = new
+        keep &= tensor.isfinite().reshape(len(tensor), -1).all(1)
+    if not keep.all():
+        adam.keep(keep)

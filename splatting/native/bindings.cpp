@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -250,6 +251,24 @@ double photometric_loss(Picture rgb, Picture target, std::optional<Mask> valid, 
                                           static_cast<int>(rgb.shape(1)), ssim_weight, g, threads);
 }
 
+void adam_step(FloatsOut<nb::ndim<2>> value, Plane gradient, FloatsOut<nb::ndim<2>> mean, FloatsOut<nb::ndim<2>> square,
+               Singles rates, double beta1, double beta2, double epsilon, int step, int threads) {
+  size_t count = value.shape(0), columns = value.shape(1);
+  auto fits = [&](const auto& array) { return array.shape(0) == count && array.shape(1) == columns; };
+  require(fits(gradient) && fits(mean) && fits(square), "gradient and moments must have the shape of the values");
+  require(rates.shape(0) == columns, "there must be one rate for every column");
+  require(count < (1u << 30) && columns < (1u << 20), "too many values");
+  require(step >= 1 && threads >= 1, "step and threads must be at least 1");
+  std::vector<float> corrected(columns);
+  double bias1 = 1. - std::pow(beta1, step), bias2 = 1. - std::pow(beta2, step);
+  for (size_t c = 0; c < columns; c++) corrected[c] = static_cast<float>(rates.data()[c] / bias1);
+  AdamStep work{value.data(), mean.data(), square.data(), gradient.data(), corrected.data(), static_cast<int>(columns),
+                static_cast<float>(beta1), static_cast<float>(beta2), static_cast<float>(1. / std::sqrt(bias2)),
+                static_cast<float>(epsilon)};
+  nb::gil_scoped_release release;
+  chosen.kernels->adam_step(work, static_cast<int>(count), threads);
+}
+
 }  // namespace
 }  // namespace handful
 
@@ -293,4 +312,7 @@ NB_MODULE(_native, m) {
   m.def("photometric_loss", &handful::photometric_loss, nb::arg("rgb"), nb::arg("target"), nb::arg("valid").none(),
         nb::arg("ssim_weight"), nb::arg("gradient").none(), nb::arg("threads"),
         "(1 - w) L1 + w (1 - SSIM); writes its gradient with respect to rgb unless that is None.");
+  m.def("adam_step", &handful::adam_step, nb::arg("value"), nb::arg("gradient"), nb::arg("mean"), nb::arg("square"),
+        nb::arg("rates"), nb::arg("beta1"), nb::arg("beta2"), nb::arg("epsilon"), nb::arg("step"), nb::arg("threads"),
+        "One step of Adam on value [N, C] in place, with a rate for every column [C]; step counts from 1.");
 }

@@ -21,6 +21,7 @@ namespace {
 #include "camera_backward.h"
 #include "project_backward.h"
 #include "loss.h"
+#include "adam.h"
 
 void forward(Frame& frame, const Splats& splats, const View& view, const float* background, const Pictures& out,
              int threads) {
@@ -44,6 +45,6 @@ void backward(Frame& frame, const Splats& splats, const View& view, const Pictur
 }  // namespace
 
 extern const Kernels kernels;
-const Kernels kernels = {forward, backward, photometric_loss};
+const Kernels kernels = {forward, backward, photometric_loss, adam_step};
 
 }  // namespace handful::HANDFUL_ISA

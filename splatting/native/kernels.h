@@ -98,6 +98,15 @@ struct Frame {
   uint32_t num_entries = 0;
 };
 
+// What one step of Adam works on: `count` rows of `columns` values each.
+struct AdamStep {
+  float *value, *mean, *square;
+  const float* gradient;
+  const float* rates;  // of a row's columns, divided by 1 - beta1^step
+  int columns;
+  float beta1, beta2, inverse_bias2, epsilon;  // inverse_bias2: 1 / sqrt(1 - beta2^step)
+};
+
 // The entry points for one instruction set.
 struct Kernels {
   void (*forward)(Frame&, const Splats&, const View&, const float* background, const Pictures&, int threads);
@@ -105,6 +114,7 @@ struct Kernels {
                    const PictureValues& gradients, const SplatGradients&, int threads);
   double (*photometric_loss)(const float* rgb, const float* target, const uint8_t* valid, int height, int width,
                              float ssim_weight, float* gradient, int threads);
+  void (*adam_step)(const AdamStep&, int count, int threads);
 };
 
 }  // namespace handful

@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 
+from splatting.adam import Adam
 from splatting.camera import Camera
 from splatting.fit import FitConfig, TrainingView, fit
 from splatting.gaussians import Gaussians, Splats
@@ -102,18 +103,16 @@ def time_losses(width: int, height: int, turns: int, budget_s: float = float("in
 def time_step(turns: int, budget_s: float = float("inf")) -> Times:
     """One step of training as `splatting.fit` does it: 100k Gaussians, 640x480, SH 3."""
     gaussians, view = training_scene()
-    tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in vars(gaussians).items()}
-    optimizer = torch.optim.Adam(list(tensors.values()), lr=1e-3, eps=1e-15, fused=True)
+    adam = Adam(vars(gaussians), dict.fromkeys(vars(gaussians), 1e-3))
 
     def run(watch: Stopwatch) -> None:
-        rgb = rasterize(Gaussians(**tensors).activate(), view.camera).rgb
+        rgb = rasterize(Gaussians(**adam.leaves).activate(), view.camera).rgb
         watch.lap("forward")
         loss = photometric_loss(rgb, view.rgb)
         watch.lap("loss")
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         watch.lap("backward")
-        optimizer.step()
+        adam.step()
         watch.lap("adam")
 
     return take_turns({"step": Contestant(run, threads=torch.get_num_threads())}, turns, budget_s)["step"]
