@@ -162,7 +162,7 @@ def _blend(alphas: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         is_blended = torch.cumprod(1 - alphas, 1) > MIN_TRANSMITTANCE
     alphas = torch.where(is_blended, alphas, torch.zeros_like(alphas))
-    start = torch.ones_like(alphas[:, :1])
+    start = alphas.new_ones(len(alphas), 1)
     transmittances = torch.cat([start, torch.cumprod(1 - alphas, 1)], 1)  # [P, N + 1]
     weights, final = alphas * transmittances[:, :-1], transmittances[:, -1:]
     crosses_half = (transmittances[:, :-1] > 0.5) & (transmittances[:, 1:] <= 0.5)  # at most one per pixel
