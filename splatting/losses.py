@@ -59,23 +59,26 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
 
     [1] Wang, Bovik, Sheikh & Simoncelli, Image quality assessment, IEEE TIP 13(4), 2004.
     """
+    a, b = (picture.permute(2, 0, 1)[None] for picture in (a, b))  # [1, 3, H, W]
     mean_a, mean_b = _blur(a), _blur(b)
-    variances = _blur(a * a) + _blur(b * b) - mean_a * mean_a - mean_b * mean_b
+    variances = _blur(a * a + b * b) - mean_a * mean_a - mean_b * mean_b
     covariance = _blur(a * b) - mean_a * mean_b
     luminance = (2 * mean_a * mean_b + SSIM_C1) / (mean_a * mean_a + mean_b * mean_b + SSIM_C1)
-    return luminance * (2 * covariance + SSIM_C2) / (variances + SSIM_C2)
+    ssim = luminance * (2 * covariance + SSIM_C2) / (variances + SSIM_C2)
+    return ssim[0].permute(1, 2, 0)
 
 
 def _blur(picture: Tensor) -> Tensor:
-    """Gaussian blur with zero padding, [H, W, 3] to the same."""
+    """Gaussian blur with zero padding, [1, 3, H, W] to the same.
+
+    The colours are groups of one picture: as a batch of pictures torch takes ten times as long on the CPU.
+    """
     x = torch.arange(WINDOW_SIZE, dtype=picture.dtype, device=picture.device) - WINDOW_SIZE // 2
     window = torch.exp(-x * x / (2 * WINDOW_SIGMA**2))
-    window = window / window.sum()
-    channels = picture.permute(2, 0, 1).contiguous()[:, None]  # [3, 1, H, W]
-    pad = WINDOW_SIZE // 2
-    across = conv2d(channels, window.view(1, 1, -1, 1), padding=(pad, 0))
-    along = conv2d(across, window.view(1, 1, 1, -1), padding=(0, pad))
-    return along[:, 0].permute(1, 2, 0)
+    window = (window / window.sum()).repeat(3, 1)
+    reach = WINDOW_SIZE // 2
+    across = conv2d(picture, window.view(3, 1, -1, 1), padding=(reach, 0), groups=3)
+    return conv2d(across, window.view(3, 1, 1, -1), padding=(0, reach), groups=3)
 
 
 class _FusedLoss(torch.autograd.Function):

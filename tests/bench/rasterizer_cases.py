@@ -1,7 +1,6 @@
 """What is timed: rasterizers, losses and training steps, each checked to do the same job as the other."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -9,7 +8,7 @@ from splatting.adam import Adam
 from splatting.camera import Camera
 from splatting.fit import FitConfig, TrainingView, fit
 from splatting.gaussians import Gaussians, Splats
-from splatting.losses import photometric_loss
+from splatting.losses import photometric_loss, photometric_loss_torch
 from splatting.rasterize_native import rasterize
 from tests.bench import torch_path
 from tests.bench.surface_scene import surface_scene
@@ -86,7 +85,7 @@ def time_losses(width: int, height: int, turns: int, budget_s: float = float("in
     losses = {
         "native": photometric_loss,
         "torch": torch_path.photometric_loss,
-        "torch, separable": partial(torch_path.photometric_loss, is_separable=True),
+        "torch, separable": photometric_loss_torch,
     }
     contestants = {}
     for name, loss in losses.items():

@@ -19,6 +19,7 @@ from gsplat.cuda import _torch_impl as gsplat_torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from splatting import losses
 from splatting.camera import Camera
 from splatting.gaussians import Splats
 
@@ -209,27 +210,15 @@ def _pieces(gaussians: Tensor, pixels: Tensor, camera: Camera, pairs_at_once: in
         start = end
 
 
-def photometric_loss(rgb: Tensor, target: Tensor, *, ssim_weight: float = 0.2, is_separable: bool = False) -> Tensor:
-    """The 3DGS loss of pictures [H, W, 3] as its authors write it: SSIM by an 11 x 11 convolution of each channel.
+def photometric_loss(rgb: Tensor, target: Tensor) -> Tensor:
+    """`photometric_loss_torch` as the authors of 3DGS convolve: with all 11 x 11 weights, not rows, then columns."""
+    with patch.object(losses, "_blur", _blur_11x11):
+        return losses.photometric_loss_torch(rgb, target)
 
-    Args:
-        is_separable: convolve along the rows, then along the columns.
-    """
+
+def _blur_11x11(picture: Tensor) -> Tensor:
+    """Gaussian blur of sigma 1.5 px with zero padding, [1, 3, H, W] to the same."""
     x = torch.arange(11.0) - 5
-    row = torch.exp(-x * x / (2 * 1.5**2))
-    row = row / row.sum()
-    windows = [row[None, :], row[:, None]] if is_separable else [row[:, None] * row]
-
-    def blur(picture: Tensor) -> Tensor:
-        for window in windows:
-            kernel = window.expand(3, 1, *window.shape).contiguous()
-            picture = conv2d(picture, kernel, padding=[size // 2 for size in window.shape], groups=3)
-        return picture
-
-    a, b = (picture.permute(2, 0, 1)[None] for picture in (rgb, target))
-    mean_a, mean_b = blur(a), blur(b)
-    variances = blur(a * a) + blur(b * b) - mean_a * mean_a - mean_b * mean_b
-    covariance = blur(a * b) - mean_a * mean_b
-    luminance = (2 * mean_a * mean_b + 0.01**2) / (mean_a * mean_a + mean_b * mean_b + 0.01**2)
-    ssim = luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
-    return (1 - ssim_weight) * (a - b).abs().mean() + ssim_weight * (1 - ssim.mean())
+    window = torch.exp(-(x * x + (x * x)[:, None]) / (2 * 1.5**2))
+    window = (window / window.sum()).expand(3, 1, 11, 11).contiguous()
+    return conv2d(picture, window, padding=5, groups=3)
