@@ -1,10 +1,14 @@
 """The CUDA rasterizer: gsplat. The only module that imports it."""
 
+import sys
+from contextlib import redirect_stdout
+
 import torch
 from torch import Tensor
 
 from splatting.camera import Camera
 from splatting.gaussians import Splats
+from splatting.gsplat_toolchain import MissingPiece, compile_error, missing_piece, own_tools_on_path
 from splatting.normals import draw_with_normals
 from splatting.radii import visible_radii
 from splatting.rasterizer import DEFAULT_OPTIONS, CameraTensors, Render, RenderOptions
@@ -16,13 +20,29 @@ except ImportError as error:
     raise ImportError('the CUDA rasterizer needs gsplat: pip install "gsplat>=1.5"') from error
 
 
-def why_unavailable() -> str | None:
+def why_unavailable() -> MissingPiece | None:
     """Why gsplat's CUDA kernels cannot be used, None if they can. Compiles them on first use, which takes minutes."""
+    missing = missing_piece()
+    if missing is not None:
+        return missing
     try:
-        from gsplat.cuda import _backend
+        with own_tools_on_path(), redirect_stdout(sys.stderr):  # gsplat prints, and stdout is for our own events
+            _load_kernels()
     except Exception as error:  # noqa: BLE001 - a compiler that fails raises whatever it likes
-        return (str(error) or type(error).__name__).splitlines()[0]
-    return None if _backend._C is not None else "its kernels need nvcc and a C++ compiler, which were not found"
+        return compile_error(error)
+    return None
+
+
+def _load_kernels() -> None:
+    """Compile and load gsplat's kernels.
+
+    Raises:
+        ImportError: gsplat went on without them; what else the compiler raises.
+    """
+    from gsplat.cuda import _backend
+
+    if _backend._C is None:
+        raise ImportError("gsplat finds no CUDA toolkit")
 
 
 def rasterize(

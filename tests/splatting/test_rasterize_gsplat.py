@@ -6,14 +6,13 @@ import pytest
 import torch
 from splat_scenes import PARAMETERS, WITH_FEATURES, edited, leaves, random_splats, relative_l2, turned_camera
 
+from splatting import rasterize_gsplat as adapter
 from splatting import rasterize_torch
 from splatting.camera import Camera
 from splatting.gaussians import Splats
 from splatting.rasterize_native import rasterize as rasterize_native
 from splatting.rasterizer import CameraTensors, RenderOptions, create
 from splatting.spherical_harmonics import evaluate_bases
-
-adapter = pytest.importorskip("splatting.rasterize_gsplat")
 
 
 def test_the_table_of_rasterizers_knows_it() -> None:
