@@ -123,27 +123,35 @@ def _torch() -> Iterator[Finding]:
     asked = "" if threads.requested_threads() is None else f", by {threads.VARIABLE}"
     yield Finding("torch", "ok", f"{torch.__version__}")
     yield Finding("threads", "ok", f"{torch.get_num_threads()}, in torch and the native kernels{asked}")
-    if not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        yield Finding("cuda", "ok", f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}")
+    else:
         built = torch.version.cuda
         text = f"torch is built for CUDA {built}, but there is no usable GPU" if built else "torch is built without it"
         yield Finding("cuda", "no", f"{text}: the CPU is used")
-        yield Finding("gsplat", "no", "needs CUDA: our own rasterizer is used")
-        return
-    yield Finding("cuda", "ok", f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}")
-    yield _gsplat()
+    yield from _rasterizers()
 
 
-def _gsplat() -> Finding:
-    """Whether gsplat would compile its kernels; not compiled here, which takes minutes."""
-    version = _version("gsplat")
-    if version is None:
-        return Finding("gsplat", "no", "is not installed: the GPU is not used")
-    missing = [tool for tool in ("nvcc", "g++") if shutil.which(tool) is None and not os.environ.get("CUDA_HOME")]
-    if missing:
-        return Finding(
-            "gsplat", "no", f"{version} compiles its kernels on first use, which needs {' and '.join(missing)}"
-        )
-    return Finding("gsplat", "ok", f"{version}, compiles its kernels on first use")
+def _rasterizers() -> Iterator[Finding]:
+    """What draws; gsplat's kernels are not compiled here, which takes minutes."""
+    import torch
+
+    from splatting.gsplat_toolchain import missing_piece
+
+    subject = "rasterizer"
+    try:
+        kernels = importlib.import_module("splatting._native")
+    except ImportError as error:
+        yield Finding(subject, "BAD", f"cpu: does not load ({error}): run 'make native' or reinstall")
+    else:
+        threads_text = f"{torch.get_num_threads()} threads"
+        yield Finding(subject, "ok", f"cpu: our kernels, instruction set {_instruction_set(kernels)}, {threads_text}")
+    missing = missing_piece()
+    if missing is None:
+        yield Finding(subject, "ok", f"gsplat: {_version('gsplat')}, may compile its kernels on first use")
+    else:
+        yield Finding(subject, "no", f"gsplat: {missing.reason} {missing.remedy}")
+    yield Finding(subject, "ok", "torch: slow, for tests; any device")
 
 
 def _libraries() -> Finding:

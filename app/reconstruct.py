@@ -173,6 +173,8 @@ def _print_outcome(report: "Report", folder: Path) -> None:
         print(f"{sum(photo.placed is True for photo in known)} of {len(known)} photos placed.")
     if report.heldout is not None and report.heldout.psnr is not None:
         print(f"Held-out photos: PSNR {report.heldout.psnr:.2f} dB, SSIM {report.heldout.ssim:.3f}.")
+    if report.device is not None:
+        print(f"Splats fitted on {report.device.name}: {report.device.reason}")
     for what, path in report.outputs.items():
         print(f"  {what:12} {folder / path}")
     print(f"  {'report':12} {folder / 'report.html'}")

@@ -64,6 +64,8 @@ def run(parsed: argparse.Namespace) -> int:
     draw = rasterizer.create(device.rasterizer)
     background = torch.full((3,), BACKGROUNDS[parsed.background], device=device.torch_name)
     with create_display("auto") as display:
+        if device.warning is not None:
+            display.warning(device.warning)
 
         def progress(done: int, total: int, message: str) -> None:
             fraction = done / max(total, 1)

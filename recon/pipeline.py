@@ -20,7 +20,7 @@ from recon.poses import estimate_poses, reconstruction_from_cameras
 from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, file_identity, identities, open_project
-from recon.report import Report
+from recon.report import DeviceReport, Report
 from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View, training_part
 from recon.stages import StageRunner
 from recon.summary import Results, make_report
@@ -84,6 +84,8 @@ def _run(
 ) -> None:
     """The stages in order; each result is kept in `results` and written to the project as soon as it is there."""
     config, seed = results.config, results.config.seed
+    if config.device == "cuda":
+        choose_device(config.device)  # what cannot work fails now, not after all stages before the splats
     draw = rasterizer.create("cpu")
 
     photos = results.photos = stages.run("photos", None, lambda progress: load_photos(inputs, progress))
@@ -123,6 +125,7 @@ def _run(
         return
 
     device = choose_device(config.device)
+    results.device = DeviceReport(device.torch_name, device.rasterizer, device.reason)
     results.note(device.warning)
     gaussians = results.gaussians = stages.run(
         "splats",

@@ -119,6 +119,21 @@ class HeldoutReport:
 
 
 @dataclass(frozen=True)
+class DeviceReport:
+    """Where the splats were fitted.
+
+    Attributes:
+        name: "cpu" or "cuda".
+        rasterizer: that drew them.
+        reason: one sentence, why there.
+    """
+
+    name: str
+    rasterizer: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ReportError:
     """Why there is no result, and what to do about it; one sentence each."""
 
@@ -138,6 +153,7 @@ class Report:
         photos: every photo that was given, unreadable ones included.
         pairs: every pair that was matched.
         warnings: odd but survivable findings, one sentence each.
+        device: where the splats were fitted; None if they were not.
         heldout: image quality on held-out photos; None without any.
         outputs: what was made -> path relative to the project folder.
         totals: num_points, num_gaussians, num_faces, reprojection_error_px, focal_px, ...
@@ -153,6 +169,7 @@ class Report:
     photos: tuple[PhotoReport, ...] = ()
     pairs: tuple[PairReport, ...] = ()
     warnings: tuple[str, ...] = ()
+    device: DeviceReport | None = None
     heldout: HeldoutReport | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     totals: dict[str, Any] = field(default_factory=dict)

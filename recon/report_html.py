@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from recon.plan_view import plan_view
-from recon.report import HeldoutReport, PairReport, PhotoReport, Report, StageReport, ViewQuality
+from recon.report import DeviceReport, HeldoutReport, PairReport, PhotoReport, Report, StageReport, ViewQuality
 
 STATUS_TEXT = {
     "complete": "Every photo was placed.",
@@ -43,7 +43,7 @@ def report_page(report: Report, folder: Path) -> str:
         _section("Held-out photos", _heldout(report.heldout, pictures)),
         _section("Cameras from above", _cameras(report, folder)),
         _section("Pairs", _pairs(report.pairs)),
-        _section("Time and memory", _stages(report.stages)),
+        _section("Time and memory", _stages(report.stages) + _device(report.device)),
         _section("Warnings", _list(report.warnings)),
         _section("Files", _outputs(report.outputs)),
     ]
@@ -202,6 +202,13 @@ def _stages(stages: Sequence[StageReport]) -> str:
         )
     header = "<tr><th>stage<th>time<th>CPU time<th>peak memory<th></tr>"
     return f'<div class="scroll"><table>{header}{"".join(rows)}</table></div>'
+
+
+def _device(device: DeviceReport | None) -> str:
+    if device is None:
+        return ""
+    where = {"cpu": "the CPU", "cuda": "CUDA"}.get(device.name, device.name)
+    return f"<p>Splats fitted on {escape(where)}, rasterizer {escape(device.rasterizer)}: {escape(device.reason)}</p>"
 
 
 def _details(stage: StageReport) -> str:

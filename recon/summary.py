@@ -13,7 +13,7 @@ from recon.errors import ReconError
 from recon.match_photos import MatchGraph
 from recon.photo_loading import PhotoSet
 from recon.progress import Cancelled, StageName
-from recon.report import HeldoutReport, PairReport, PhotoReport, Report, ReportError, StageReport, Status
+from recon.report import DeviceReport, HeldoutReport, PairReport, PhotoReport, Report, ReportError, StageReport, Status
 from recon.scene import Mesh, Reconstruction
 from splatting.gaussians import Gaussians
 
@@ -29,6 +29,7 @@ class Results:
     scene: Reconstruction | None = None
     dense: DenseScene | None = None
     gaussians: Gaussians | None = None
+    device: DeviceReport | None = None
     heldout: HeldoutReport | None = None
     mesh: Mesh | None = None
     warnings: list[str] = field(default_factory=list)
@@ -59,6 +60,7 @@ def make_report(
                 *results.warnings,
             ]
         ),
+        device=results.device,
         heldout=results.heldout,
         outputs=dict(results.written),
         totals=_totals(results),

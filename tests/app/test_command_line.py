@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from PIL import Image
 
 from app.cli import COMMANDS, run_command
 from recon.report import read_report
+from splatting.gsplat_toolchain import missing_piece
 
 ROOT = Path(__file__).parents[2]
 BANANA = ROOT / "assets" / "samples" / "banana"
@@ -254,10 +257,37 @@ def test_ctrl_c_cancels_and_says_how_to_resume(tmp_path: Path, out: Path) -> Non
     assert read_report(out).status == "cancelled"
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there and would be used")
+def test_cuda_by_name_without_cuda_is_refused_before_any_work(out: Path) -> None:
+    _assert_refused(_run("reconstruct", BANANA, "-o", out, "--device", "cuda"), "CUDA was asked for", "--device cpu")
+    _assert_nothing_half_written(out)
+    assert read_report(out).stages == ()
+
+
+def test_doctor_says_what_draws_and_why_gsplat_does_not() -> None:
+    lines = [line.split(maxsplit=2) for line in _run("doctor").stdout.splitlines() if " rasterizer " in line]
+    assert [text.split(":")[0] for _, _, text in lines] == ["cpu", "gsplat", "torch"]
+    assert re.search(r"instruction set \w+, \d+ threads", lines[0][2])
+    missing = missing_piece()
+    assert lines[1][0] == ("ok" if missing is None else "no")
+    assert missing is None or missing.reason in lines[1][2]
+
+
 def test_doctor_says_that_this_machine_will_do() -> None:
     done = _run("doctor")
     assert done.returncode == 0, done.stdout
-    for subject in ("splatting", "matching", "recon", "torch", "cuda", "gsplat", "weights", "memory", "disk", "window"):
+    for subject in (
+        "splatting",
+        "matching",
+        "recon",
+        "torch",
+        "cuda",
+        "rasterizer",
+        "weights",
+        "memory",
+        "disk",
+        "window",
+    ):
         assert f"  {subject} " in done.stdout
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import recon.report
 from recon.report import (
+    DeviceReport,
     HeldoutReport,
     PairReport,
     PhotoReport,
@@ -39,6 +40,7 @@ FULL = Report(
     ),
     pairs=(PairReport("a.jpg", "b.jpg", 300, 200), PairReport("a.jpg", "c <i>.jpg", 20, 4, rejected="too few matches")),
     warnings=("b.jpg is blurred.",),
+    device=DeviceReport("cpu", "cpu", "torch finds no CUDA device."),
     heldout=HeldoutReport(21.5, 0.75, 24.0, 0.5, {"b.jpg": ViewQuality(21.5, 0.75, 24.0, 0.5)}),
     outputs={"splats": "splats.ply"},
     totals={"num_points": 150, "reprojection_error_px": 0.625},
@@ -83,6 +85,15 @@ def test_the_schema_knows_every_field() -> None:
 
 def test_numbers_that_json_lacks_become_null() -> None:
     assert to_plain({"x": float("inf"), "y": np.float32("nan"), "n": np.int64(3)}) == {"x": None, "y": None, "n": 3}
+
+
+def test_a_report_from_before_the_device_was_told_is_still_read(tmp_path: Path) -> None:
+    write_report(FAILED, tmp_path)
+    plain = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    del plain["device"]
+    jsonschema.validate(plain, SCHEMA)
+    (tmp_path / "report.json").write_text(json.dumps(plain))
+    assert read_report(tmp_path) == FAILED
 
 
 def test_values_that_json_lacks_are_refused() -> None:

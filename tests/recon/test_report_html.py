@@ -11,6 +11,7 @@ from PIL import Image
 
 from recon.plan_view import plan_view
 from recon.report import (
+    DeviceReport,
     HeldoutReport,
     PairReport,
     PhotoReport,
@@ -33,6 +34,7 @@ REPORT = Report(
     ),
     pairs=(PairReport("a.jpg", "b.jpg", 300, 217), PairReport("a.jpg", "c<i>.jpg", 20, 4, rejected="too few matches")),
     warnings=("b.jpg is blurred & dark.",),
+    device=DeviceReport("cpu", "cpu", "torch <2> finds no CUDA device."),
     heldout=HeldoutReport(21.5, 0.75, None, 0.5, {"b.jpg": ViewQuality(21.5, 0.75, None, 0.5)}),
     outputs={"splats": "splats.ply"},
 )
@@ -78,6 +80,7 @@ def test_every_finding_is_on_the_page(tmp_path: Path) -> None:
         "21.50",
         "It shares &lt;nothing&gt;",
         "2.5 s",
+        "Splats fitted on the CPU, rasterizer cpu: torch &lt;2&gt; finds no CUDA device.",
     ):
         assert text in page
 
