@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pycolmap
 import pytest
 
 from recon.camera_files import image_name, read_cameras, write_cameras_json, write_colmap
@@ -46,7 +47,6 @@ def test_cameras_json_has_the_documented_fields(tmp_path: Path) -> None:
 
 def test_colmap_reads_the_model_that_we_write(tmp_path: Path) -> None:
     """Against pycolmap's own reader: cameras, colours, and tracks that reproject to nothing."""
-    pycolmap = pytest.importorskip("pycolmap")
     scene = small_scene()
     write_colmap(scene, tmp_path)
     model = pycolmap.Reconstruction(tmp_path)
@@ -76,7 +76,6 @@ def test_a_written_model_comes_back(tmp_path: Path) -> None:
 
 
 def test_binary_models_read_like_text_models(tmp_path: Path) -> None:
-    pycolmap = pytest.importorskip("pycolmap")
     write_colmap(small_scene(), tmp_path / "text")
     (tmp_path / "binary").mkdir()
     pycolmap.Reconstruction(tmp_path / "text").write_binary(tmp_path / "binary")

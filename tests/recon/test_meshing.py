@@ -3,9 +3,11 @@
 import json
 from dataclasses import replace
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import torch
+import trimesh
 from analytic_depth import SIX_SIDES, camera_at, plane_view, sphere_depth, sphere_view
 from scipy.spatial import cKDTree
 
@@ -184,8 +186,6 @@ def test_simplifying_keeps_small_meshes_as_they_are() -> None:
 
 @pytest.mark.data
 def test_true_depth_of_a_statue_gives_its_true_mesh() -> None:
-    imageio = pytest.importorskip("imageio.v3")
-    trimesh = pytest.importorskip("trimesh")
     folder = scene_dir("cat_statue")
     meta = json.loads((folder / "cameras.json").read_text())
     names = json.loads((folder / "splits.json").read_text())["splits"]["6"]["train"]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from gsplat.cuda import _torch_impl as reference
 from splat_scenes import PARAMETERS, leaves, random_splats, relative_l2, turned_camera
 
 from splatting.gaussians import Splats
@@ -10,7 +11,6 @@ from splatting.rasterizer import CameraTensors, RenderOptions
 
 
 def test_projection_agrees_with_gsplat() -> None:
-    reference = pytest.importorskip("gsplat.cuda._torch_impl")
     splats, camera = leaves(random_splats(300), torch.float64), turned_camera(64, 48)
     pose, K = torch.as_tensor(camera.cam_from_world), torch.as_tensor(camera.K)
     covariances, _ = reference._quat_scale_to_covar_preci(splats.quats_wxyz, splats.scales, True, False)
