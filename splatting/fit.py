@@ -227,11 +227,14 @@ def _jitter(background: Tensor, amount: float, random: torch.Generator) -> Tenso
 
 
 def _drop_out(splats: Splats, rate: float, random: torch.Generator) -> Splats:
-    """Leave out a share of the Gaussians and make up for it with the others' opacity [2], section 3.2."""
+    """Leave out a share of the Gaussians and make up for it with the others' opacity [2], section 3.2.
+
+    At most up to 1: a Gaussian of more would not be drawn.
+    """
     if rate <= 0:
         return splats
     kept = torch.rand(len(splats.opacities), generator=random, device=splats.opacities.device) >= rate
-    return replace(splats, opacities=splats.opacities * (kept / (1 - rate)))
+    return replace(splats, opacities=(splats.opacities * (kept / (1 - rate))).clamp(max=1))
 
 
 @torch.no_grad()

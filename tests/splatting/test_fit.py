@@ -1,15 +1,18 @@
 """The fit recovers what it can see, keeps its number of Gaussians or lowers it, and is repeatable."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from splatting.camera import Camera
 from splatting.fit import FitConfig, TrainingView, fit, halved, scene_bounds
-from splatting.gaussians import Gaussians
-from splatting.rasterizer import create
+from splatting.gaussians import Gaussians, Splats
+from splatting.rasterizer import Render, create
 
 SIZE = 48
 
@@ -186,3 +189,21 @@ def test_a_masked_view_expects_the_background_around_its_object() -> None:
     target = TrainingView(_cameras()[0], rgb, mask=mask).over(torch.tensor([1.0, 0.0, 0.5]))
     torch.testing.assert_close(target[1, 2], rgb[1, 2])
     torch.testing.assert_close(target[0, 0], torch.tensor([1.0, 0.0, 0.5]))
+
+
+def test_dropout_never_asks_for_more_than_full_opacity() -> None:
+    """What is left is made up for, but a Gaussian of more than full opacity would not be drawn at all."""
+    start = replace(_gaussians(), opacity_logits=torch.full((60,), 4.0))
+    opacities: list[Tensor] = []
+
+    def watch(splats: Splats, camera: Camera, **options: Any) -> Render:
+        opacities.append(splats.opacities.detach())
+        return create("cpu")(splats, camera, **options)
+
+    config = FitConfig(num_iterations=10, dropout=0.5, coarse_share=0)
+    background = torch.zeros(3)
+    fit(start, _views(start), config, rasterizer=watch, background=background, seed=0, progress=lambda *_: None)
+    last = opacities[-1]
+    assert 0.2 < (last == 0).float().mean() < 0.8
+    assert last[last > 0].min() > 0.99
+    assert last.max() <= 1
