@@ -18,6 +18,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the program does: torch's threads must not spin beside ours
+
 import torch
 
 from splatting import _native
