@@ -32,7 +32,7 @@ test: $(STAMPS)/handful $(STAMPS)/system  ## style, types and every test that ta
 bench: $(STAMPS)/handful  ## the measurements in tests/bench
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python -m tests.bench.$$(basename $$script .py) || exit 1; done
 
-sanitize: $(STAMPS)/handful  ## tests of the rasterizer's kernels under address and undefined-behaviour sanitizers
+sanitize: $(STAMPS)/handful  ## tests of the rasterizer's kernels under address, undefined-behaviour and thread sanitizers
 	@.ci/sanitize .venv/bin/python
 
 gui: $(STAMPS)/handful  ## open the window

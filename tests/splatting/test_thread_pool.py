@@ -36,14 +36,14 @@ def test_more_threads_than_cores_change_nothing() -> None:
 
 def test_python_threads_that_call_at_once_get_their_own_results() -> None:
     with ThreadPoolExecutor(4) as executor:
-        assert all(executor.map(lambda seed: is_as_alone(seed, 1 + seed % 5), range(200)))
+        assert all(executor.map(lambda seed: is_as_alone(seed, 1 + seed % 5), range(60)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_children_forked_while_loops_run_can_run_their_own() -> None:
     context = multiprocessing.get_context("fork")
     with ThreadPoolExecutor(1) as executor:
-        running = executor.submit(lambda: all(is_as_alone(seed, 3) for seed in range(300)))
+        running = executor.submit(lambda: all(is_as_alone(seed, 3) for seed in range(60)))
         for seed in range(5):
             child = context.Process(target=lambda: os._exit(0 if is_as_alone(seed, 3) else 1))  # noqa: B023
             child.start()
@@ -93,6 +93,6 @@ def test_the_pool_keeps_its_promises(tmp_path: Path) -> None:
         pytest.skip("no C++ compiler")
     sources = [ROOT / "tests/splatting/thread_pool_check.cpp", ROOT / "splatting/native/thread_pool.cpp"]
     program = tmp_path / "check"
-    subprocess.run([compiler, "-std=c++20", "-O1", "-pthread", *map(str, sources), "-o", str(program)], check=True)
+    subprocess.run([compiler, "-std=c++20", "-O0", "-pthread", *map(str, sources), "-o", str(program)], check=True)
     done = subprocess.run([program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
