@@ -3,6 +3,7 @@
 constexpr int LANES = 8, LOG2_LANES = 3;
 typedef float Floats __attribute__((vector_size(4 * LANES), may_alias));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES), may_alias));
 
 typedef float LooseFloats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t LooseInts __attribute__((vector_size(4 * LANES), aligned(4), may_alias));

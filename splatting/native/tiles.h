@@ -61,8 +61,8 @@ INLINE int find_spans(const Footprint& f, const Tile& tile, const TilePixels& p,
     Ints first = __builtin_convertvector(smaller(larger(center - half + 1.f, all(0.f)), all(TILE)), Ints);
     Ints end = __builtin_convertvector(smaller(larger(center + half + 1.f, all(0.f)), all(TILE)), Ints);
     Ints rows = iota_ints() + row;
-    Ints touched = (1 << larger(end - 1, Ints{})) * 2 - (1 << first);
-    Ints is_open = (end > first) & (rows <= last_row) & ((touched & load(p.live + row)) != 0);
+    Bits touched = (1u << (Bits)larger(end - 1, Ints{})) * 2u - (1u << (Bits)smaller(first, TILE - 1 + Ints{}));
+    Ints is_open = (end > first) & (rows <= last_row) & (((Ints)touched & load(p.live + row)) != 0);
     Ints width = is_open ? (end - first + (LANES - 1)) & -LANES : Ints{};
     first = smaller(first, TILE - width);
     Ints offset = rows * TILE + first;
