@@ -46,6 +46,10 @@ void Memory::reserve(size_t bytes) {
   data_ = grown, bytes_ = bytes;
 }
 
+void refuse_slots() {
+  throw std::length_error("the Gaussians cover 2^32 tiles of the picture: they are far too large, or too many");
+}
+
 namespace {
 
 struct NamedKernels {

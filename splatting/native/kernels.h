@@ -107,6 +107,9 @@ struct AdamStep {
   float beta1, beta2, inverse_bias2, epsilon;  // inverse_bias2: 1 / sqrt(1 - beta2^step)
 };
 
+// Throws: more slots than their numbers can count. In bindings.cpp, as it needs the C++ library.
+[[noreturn]] void refuse_slots();
+
 // The entry points for one instruction set.
 struct Kernels {
   void (*forward)(Frame&, const Splats&, const View&, const float* background, const Pictures&, int threads);

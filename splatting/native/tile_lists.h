@@ -74,14 +74,14 @@ static void sort_by_depth(Frame& frame, int count, int parts) {
 // Numbers the slots of all Gaussians in their order, and notes the tile of each.
 static void number_slots(Frame& frame, const View& view, int count, int threads) {
   uint32_t* first_slots = frame.first_slots.of<uint32_t>(0);
-  uint32_t slots = 0;
+  uint64_t slots = 0;
   for (int i = 0; i < count; i++) {
     uint32_t size = first_slots[i];
-    first_slots[i] = slots;
+    first_slots[i] = static_cast<uint32_t>(slots);
     slots += size;
   }
-  first_slots[count] = slots;
-  frame.num_entries = slots;
+  if (slots > UINT32_MAX) refuse_slots();
+  first_slots[count] = frame.num_entries = static_cast<uint32_t>(slots);
   uint32_t* slot_tiles = frame.slot_tiles.of<uint32_t>(slots);
   const Footprint* footprints = frame.footprints.as<Footprint>();
   for_each_piece(count, threads, [&](int first, int end) {
