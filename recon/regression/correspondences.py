@@ -90,6 +90,7 @@ class RelativePose:
         R, t: b_from_a, [3, 3] and [3], t of unit length.
         focal: units.
         support: robust number of matches that agree, less what an unusual focal length costs.
+        believed_support: the same, each match weighed by its inlier probability; equal to it without a guess.
         is_inlier: [M].
         source: who proposed it.
     """
@@ -98,5 +99,6 @@ class RelativePose:
     t: NDArray[np.float64]
     focal: float
     support: float
+    believed_support: float
     is_inlier: NDArray[np.bool_]
     source: PoseSource

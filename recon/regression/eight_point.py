@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from recon.regression.rotations import cross_matrix
+from recon.regression.rotations import cross_matrix, rotation_from_vector
 
 _ROUNDS = 3  # the last ones weigh matches down by their errors
+_REFINEMENTS = 5
 _ERROR_SCALE = 3 / 1024  # units: an error that halves the weight of a match
 
 
@@ -31,22 +32,60 @@ def epipolar_fit(rays_a: Tensor, rays_b: Tensor, weights: Tensor, focals: Tensor
 
     [1] Hartley & Zisserman, Multiple View Geometry, 2nd ed., sec. 11.2.
     """
-    rows = monomials(rays_a, rays_b).double()
-    # One scale for all x and y (Hartley's normalisation without the shift) keeps the system balanced for long lenses.
-    scale = focals.double()[:, None, None] * 2
-    zoom = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64)
-    half = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
-    factors = torch.where(zoom > 0, scale**2, torch.where(half > 0, scale, 1.0))  # [B, 1, 9]
-    rows = rows * factors
+    rays_a, rays_b, focals = rays_a.double(), rays_b.double(), focals.double()
     weights = weights.double() + 1e-9
     own = weights
     for step in range(_ROUNDS):
+        to_a, to_b = _conditioning(rays_a, own), _conditioning(rays_b, own)
+        rows = monomials(rays_a @ to_a.transpose(-1, -2), rays_b @ to_b.transpose(-1, -2))
         normal = torch.einsum("bn,bni,bnj->bij", own / own.sum(1, keepdim=True), rows, rows)
-        E = (torch.linalg.eigh(normal).eigenvectors[..., 0] * factors[:, 0]).reshape(-1, 3, 3)
+        E = torch.linalg.eigh(normal).eigenvectors[..., 0].reshape(-1, 3, 3)
+        E = to_b.transpose(-1, -2) @ E @ to_a
         E = E / E.norm(dim=(1, 2), keepdim=True)
         if step + 1 < _ROUNDS:
-            own = weights / (1 + (sampson(rays_a.double(), rays_b.double(), E, focals.double()) / _ERROR_SCALE) ** 2)
+            own = weights / (1 + (sampson(rays_a, rays_b, E, focals) / _ERROR_SCALE) ** 2)
     return E, own
+
+
+def _conditioning(rays: Tensor, weights: Tensor) -> Tensor:
+    """Transforms [B, 3, 3] of rays after which their weighted mean is 0 and their variance 1 (Hartley)."""
+    weights = weights / weights.sum(1, keepdim=True)
+    mean = torch.einsum("bn,bni->bi", weights, rays[..., :2])
+    variance = torch.einsum("bn,bni->b", weights, (rays[..., :2] - mean[:, None]).square()) / 2
+    scale = variance.clamp(min=1e-8).rsqrt()
+    transform = torch.diag_embed(torch.stack([scale, scale, torch.ones_like(scale)], -1))
+    transform[:, :2, 2] = -mean * scale[:, None]
+    return transform
+
+
+@torch.no_grad()
+def refined_pose(
+    R: Tensor, t: Tensor, rays_a: Tensor, rays_b: Tensor, weights: Tensor, focals: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Poses [B, 3, 3], [B, 3] moved downhill on the robust Sampson distances; damped Gauss-Newton, a few steps."""
+    R, t, rays_a, rays_b, focals = (x.double() for x in (R, t, rays_a, rays_b, focals))
+    weights = weights.double() / weights.double().sum(1, keepdim=True).clamp(min=1e-9)
+    for _ in range(_REFINEMENTS):
+        E = essential(R, t)
+        lines_b, lines_a = rays_a @ E.transpose(-1, -2), rays_b @ E
+        slope = lines_b[..., :2].square().sum(-1) + lines_a[..., :2].square().sum(-1)
+        scale = focals[:, None] / _ERROR_SCALE / slope.clamp(min=1e-18).sqrt()
+        residual = (rays_b * lines_b).sum(-1) * scale
+        # b . (t x (w x Ra)) = w . (Ra x (b x t)) for a rotation vector w; b . (dt x Ra) = dt . (Ra x b).
+        turned = rays_a @ R.transpose(-1, -2)
+        by_rotation = torch.linalg.cross(turned, torch.linalg.cross(rays_b, t[:, None].expand_as(rays_b)))
+        across = torch.linalg.svd(t[:, None]).Vh[:, 1:]  # two directions perpendicular to t, [B, 2, 3]
+        by_direction = torch.linalg.cross(turned, rays_b) @ across.transpose(-1, -2)
+        jacobian = torch.cat([by_rotation, by_direction], -1) * scale[..., None]
+        own = (weights / (1 + residual.square()) ** 2)[..., None]
+        normal = (jacobian * own).transpose(-1, -2) @ jacobian
+        damping = 1e-3 * normal.diagonal(dim1=-2, dim2=-1).mean(-1) + 1e-9
+        normal = normal + damping[:, None, None] * torch.eye(5, dtype=normal.dtype)
+        step = -torch.linalg.solve(normal, (jacobian * own).transpose(-1, -2) @ residual[..., None])[..., 0]
+        step = step * (0.3 / step.norm(dim=-1, keepdim=True).clamp(min=0.3))  # at most 17 degrees
+        R = rotation_from_vector(step[:, :3]) @ R
+        t = normalize(t + (step[:, None, 3:] @ across)[:, 0], dim=-1)
+    return R.float(), t.float()
 
 
 def sampson(rays_a: Tensor, rays_b: Tensor, E: Tensor, focals: Tensor) -> Tensor:

@@ -7,9 +7,11 @@ of RANSAC on all matches always stands too, so the network cannot lower the supp
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import poselib
+from numpy.typing import NDArray
 
 from recon.bounds import check_bounds
 from recon.focal import FocalEvidence
@@ -32,6 +34,10 @@ class HypothesesConfig:
     )
     num_refined: int = field(
         default=3, metadata={"help": "hypotheses of the network that are refined", "unit": "", "low": 0, "high": 12}
+    )
+    judge: Literal["support", "believed support"] = field(
+        default="support",
+        metadata={"help": "what decides between proposals; believed support trusts the network against the majority"},
     )
     filters: bool = field(default=True, metadata={"help": "RANSAC also runs on the likely matches alone"})
     seed: int = field(default=0, metadata={"help": "of the sampling", "unit": "", "low": 0, "high": 2**31 - 1})
@@ -67,13 +73,18 @@ def relative_pose(
         raise ValueError(f"the guess is of {len(guess.inlier_probability)} matches, the pair has {len(pair)}")
     if len(pair) < _FEWEST:
         return None
-    proposals = list(_proposals(pair, belief, guess, config))
-    return max(proposals, key=lambda pose: pose.support, default=None)  # the first of equals: RANSAC
+    scored = [_scored(pair, belief, guess, *proposal) for proposal in _proposals(pair, belief, guess, config)]
+    if config.judge == "believed support":
+        return max(scored, key=lambda pose: pose.believed_support, default=None)
+    return max(scored, key=lambda pose: pose.support, default=None)  # the first of equals: RANSAC
+
+
+_Proposal = tuple[NDArray[np.float64], NDArray[np.float64], float, PoseSource]  # R, t, focal
 
 
 def _proposals(
     pair: Correspondences, belief: FocalEvidence, guess: PairGuess | None, config: HypothesesConfig
-) -> Iterator[RelativePose]:
+) -> Iterator[_Proposal]:
     order = np.lexsort((*pair.in_a.T, *pair.in_b.T))
     yield from _from_ransac(pair, order, "ransac", belief, config)
     if guess is None:
@@ -81,17 +92,26 @@ def _proposals(
     if config.filters:
         likely = _likely_rows(pair, guess)
         yield from _from_ransac(pair, likely, "filtered ransac", belief, config)
-    scored = [
-        _scored(pair, belief, R, t, belief.focal if belief.sigma <= _KNOWN_SIGMA else float(focal), "network")
-        for R, t, focal in zip(guess.R, guess.t, guess.focals, strict=True)
+    refining = replace(config, max_iterations=1)
+    for proposal in _best_guesses(pair, belief, guess, config.num_refined):
+        yield proposal
+        yield from _from_ransac(pair, order, "network", belief, refining, start=proposal)
+
+
+def _best_guesses(
+    pair: Correspondences, belief: FocalEvidence, guess: PairGuess, count: int
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], float, PoseSource]]:
+    """The network's hypotheses that most matches support as they are."""
+    focals = np.full(len(guess.focals), belief.focal) if belief.sigma <= _KNOWN_SIGMA else guess.focals
+    support = [
+        float(match_support(pair, R, t, focal).sum()) - prior_cost(focal, belief)
+        for R, t, focal in zip(guess.R, guess.t, focals, strict=True)
     ]
-    scored.sort(key=lambda pose: -pose.support)
-    for pose in scored[: config.num_refined]:
-        yield pose
-        yield from _from_ransac(pair, order, "network", belief, replace(config, max_iterations=1), start=pose)
+    best = np.argsort(-np.array(support), kind="stable")[:count]
+    return [(guess.R[k], guess.t[k], float(focals[k]), "network") for k in best]
 
 
-def _likely_rows(pair: Correspondences, guess: PairGuess) -> np.ndarray:
+def _likely_rows(pair: Correspondences, guess: PairGuess) -> NDArray[np.int64]:
     """Rows of the likely matches, the likeliest first; at least a few."""
     order = np.lexsort((*pair.in_a.T, *pair.in_b.T, -guess.inlier_probability))
     num_likely = int(np.sum(guess.inlier_probability > _LIKELY))
@@ -100,13 +120,13 @@ def _likely_rows(pair: Correspondences, guess: PairGuess) -> np.ndarray:
 
 def _from_ransac(
     pair: Correspondences,
-    rows: np.ndarray,
+    rows: NDArray[np.int64],
     source: PoseSource,
     belief: FocalEvidence,
     config: HypothesesConfig,
     *,
-    start: RelativePose | None = None,
-) -> Iterator[RelativePose]:
+    start: _Proposal | None = None,
+) -> Iterator[_Proposal]:
     """RANSAC on some matches with the believed focal length, and with a free one if that is not known."""
     in_a, in_b = pair.in_a[rows] * UNIT_PX, pair.in_b[rows] * UNIT_PX
     options = {
@@ -117,39 +137,40 @@ def _from_ransac(
         "progressive_sampling": source == "filtered ransac",
     }
     is_known = belief.sigma <= _KNOWN_SIGMA
-    focal = belief.focal if start is None or is_known else start.focal
-    camera = {"model": "SIMPLE_PINHOLE", "width": 0, "height": 0, "params": [focal * UNIT_PX, 0.0, 0.0]}
-    initial = None if start is None else _camera_pose(start)
-    found, _ = poselib.estimate_relative_pose(in_a, in_b, camera, camera, options, {}, initial)
-    yield _scored(pair, belief, found.R, found.t, focal, source)
+    focal = belief.focal if start is None else start[2]
+    camera = poselib.Camera("SIMPLE_PINHOLE", [focal * UNIT_PX, 0.0, 0.0], 0, 0)
+    pose, both = (None, None) if start is None else _starting_at(start, camera)
+    found, _ = poselib.estimate_relative_pose(in_a, in_b, camera, camera, options, {}, pose)
+    yield found.R, found.t, focal, source
     if is_known:
         return
-    both = None
-    if initial is not None:
-        lens = poselib.Camera("SIMPLE_PINHOLE", [focal * UNIT_PX, 0.0, 0.0], 0, 0)
-        both = poselib.ImagePair()
-        both.pose, both.camera1, both.camera2 = initial, lens, lens
     solved, _ = poselib.estimate_shared_focal_relative_pose(in_a, in_b, np.zeros(2), options, {}, both)
     focal = solved.camera1.focal() / UNIT_PX
     if _SANE_FOCALS[0] < focal < _SANE_FOCALS[1]:
-        yield _scored(pair, belief, solved.pose.R, solved.pose.t, focal, source)
+        yield solved.pose.R, solved.pose.t, focal, source
 
 
-def _camera_pose(pose: RelativePose) -> poselib.CameraPose:
-    found = poselib.CameraPose()
-    found.R, found.t = pose.R, pose.t
-    return found
+def _starting_at(start: _Proposal, camera: poselib.Camera) -> tuple[poselib.CameraPose, poselib.ImagePair]:
+    pose, both = poselib.CameraPose(), poselib.ImagePair()
+    pose.R, pose.t = start[0], start[1]
+    both.pose, both.camera1, both.camera2 = pose, camera, camera
+    return pose, both
 
 
 def _scored(
-    pair: Correspondences, belief: FocalEvidence, R: np.ndarray, t: np.ndarray, focal: float, source: PoseSource
+    pair: Correspondences,
+    belief: FocalEvidence,
+    guess: PairGuess | None,
+    R: NDArray[np.float64],
+    t: NDArray[np.float64],
+    focal: float,
+    source: PoseSource,
 ) -> RelativePose:
     """The pose with its support; t is turned round if more matches are then in front."""
-    t = np.asarray(t, np.float64)
     length = np.linalg.norm(t)
     t = t / length if length > 0 else np.array([1.0, 0.0, 0.0])
-    ways = [(float(s.sum()), sign, s) for sign in (1, -1) for s in [match_support(pair, R, sign * t, focal)]]
-    total, sign, support = max(ways, key=lambda way: way[0])
-    return RelativePose(
-        np.asarray(R, np.float64), sign * t, focal, total - prior_cost(focal, belief), support > 0, source
-    )
+    ways = [(sign * t, match_support(pair, R, sign * t, focal)) for sign in (1, -1)]
+    t, support = max(ways, key=lambda way: float(way[1].sum()))
+    total, cost = float(support.sum()), prior_cost(focal, belief)
+    believed = total if guess is None else float(support @ guess.inlier_probability)
+    return RelativePose(np.asarray(R, np.float64), t, focal, total - cost, believed - cost, support > 0, source)

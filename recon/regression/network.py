@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize, relu
 
-from recon.regression.eight_point import epipolar_fit, essential, monomials, pose_in_front, sampson
+from recon.regression.eight_point import epipolar_fit, essential, monomials, pose_in_front, refined_pose, sampson
 from recon.regression.rotations import rotation_from_two_rows
 
 WIDTH = 80
@@ -20,7 +20,7 @@ _HIDDEN = 224
 _MATCH_INPUTS = 8 + 3 + 4 + 1
 _CONTEXT = 3
 _FEEDBACK = 4
-_ANCHOR = 9 + 3 + 3
+_ANCHOR = 9 + 3 + 4
 _PER_HYPOTHESIS = 6 + 3 + 1 + 1 + 3  # rotation, direction, focal, score, log sigmas
 
 
@@ -118,8 +118,8 @@ class PairNetwork(nn.Module):
             features = block(features)
         logits = self.inlier(features)[..., 0]
         E, weights = epipolar_fit(rays_a, rays_b, torch.sigmoid(logits.detach()), focals)
-        R, t = pose_in_front(E, rays_a, rays_b, weights)
-        anchor = _anchor(rays_a, rays_b, torch.sigmoid(logits.detach()), R, t, focals)
+        R, t = refined_pose(*pose_in_front(E, rays_a, rays_b, weights), rays_a, rays_b, weights, focals)
+        anchor = _anchor(rays_a, rays_b, torch.sigmoid(logits.detach()), E, R, t, focals)
         out = self.head(torch.cat([self._pooled(features, logits, rays_a, rays_b), anchor, context], 1))
         return _decode(out, (logits, first), R, t)
 
@@ -185,12 +185,16 @@ def _fit_features(rays_a: Tensor, rays_b: Tensor, logits: Tensor, focals: Tensor
     return torch.stack(parts, -1)
 
 
-def _anchor(rays_a: Tensor, rays_b: Tensor, weights: Tensor, R: Tensor, t: Tensor, focals: Tensor) -> Tensor:
-    """The eight-point pose, and how well it fits: [B, 15]."""
+def _anchor(rays_a: Tensor, rays_b: Tensor, weights: Tensor, E: Tensor, R: Tensor, t: Tensor, focals: Tensor) -> Tensor:
+    """The refined eight-point pose, and how well it fits: [B, 16].
+
+    The two singular values of E are the same for the right focal length and enough different depths.
+    """
+    singular = torch.linalg.svdvals(E).float()
     errors = sampson(rays_a, rays_b, essential(R, t), focals) * 1024
     fits = torch.stack([(errors < limit).float() for limit in (2.0, 6.0)], -1)  # [B, N, 2]
     shares = (weights[..., None] * fits).sum(1) / (weights.sum(1, keepdim=True) + 1e-6)
-    return torch.cat([R.flatten(1), t, shares, weights.mean(1, keepdim=True)], 1)
+    return torch.cat([R.flatten(1), t, shares, weights.mean(1, keepdim=True), singular[:, 1:2] / singular[:, :1]], 1)
 
 
 def _decode(out: Tensor, logits: tuple[Tensor, Tensor], R: Tensor, t: Tensor) -> PairPrediction:

@@ -24,7 +24,7 @@ _FEWEST, _MOST = 24, 512  # matches per pair in the last part of the training
 class TrainingConfig:
     """How long and how the pair network is trained; a step takes about 0.25 CPU seconds."""
 
-    num_steps: int = field(default=8000, metadata={"help": "batches of 64 pairs", "unit": "", "low": 1, "high": 10**7})
+    num_steps: int = field(default=3200, metadata={"help": "batches of 64 pairs", "unit": "", "low": 1, "high": 10**7})
     num_matches: int = field(
         default=128, metadata={"help": "matches of a pair at first", "unit": "", "low": 16, "high": 2048}
     )

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Generator
 
-from recon.regression.eight_point import epipolar_fit, pose_in_front
+from recon.regression.eight_point import epipolar_fit, pose_in_front, refined_pose
 from recon.regression.network import HYPOTHESES, PairNetwork, PairPrediction, rays, symmetric_prediction
-from recon.regression.rotations import direction_angle, rotation_angle
+from recon.regression.rotations import direction_angle, rotation_angle, rotation_from_vector
 from recon.regression.synthetic_pairs import Corruption, SyntheticPairs, draw_pairs
 
 
@@ -79,3 +79,14 @@ def test_eight_points_recover_the_pose() -> None:
     # Pairs with lens distortion or rounded pixels, not quite half of all, are off; the median pair is not.
     assert rotation_angle(R, pairs.R)[asked].median() < 0.005
     assert direction_angle(t, pairs.t)[asked].median() < 0.05
+
+
+def test_refinement_leads_back_to_the_true_pose() -> None:
+    exact = Corruption(outliers=(0.0, 0.2), noise_px=(0.02, 0.02))
+    pairs = draw_pairs(60, 64, generator=Generator().manual_seed(0), corruption=exact, kind="forward")
+    rays_a, rays_b = rays(pairs.coordinates[..., :2], pairs.focals), rays(pairs.coordinates[..., 2:], pairs.focals)
+    off = rotation_from_vector(0.03 * torch.randn(60, 3, generator=Generator().manual_seed(1))) @ pairs.R
+    R, _ = refined_pose(off, pairs.t, rays_a, rays_b, pairs.is_true.float(), pairs.focals)
+    asked = pairs.has_parallax & pairs.is_valid
+    assert rotation_angle(off, pairs.R)[asked].median() > 0.03
+    assert rotation_angle(R, pairs.R)[asked].median() < 0.003
