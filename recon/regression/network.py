@@ -20,6 +20,7 @@ _HIDDEN = 224
 _MATCH_INPUTS = 8 + 3 + 4 + 1
 _CONTEXT = 3
 _FEEDBACK = 4
+_MOST_LOG_FOCAL = 2.0  # a focal length is at most seven times the believed one
 _ANCHOR = 9 + 3 + 4
 _PER_HYPOTHESIS = 6 + 3 + 1 + 1 + 3  # rotation, direction, focal, score, log sigmas
 
@@ -61,6 +62,8 @@ class _AttentiveNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:  # [B, N, C]
         weights = torch.softmax(self.attention(features), 1).transpose(1, 2)  # [B, 1, N]
+        # Attention to a single match would make the variance nothing and the others huge.
+        weights = (weights + 1 / features.shape[1]) / 2
         mean = weights @ features
         variance = weights @ features.square() - mean.square()
         return (features - mean) * (variance.clamp(min=0) + 1e-3).rsqrt()
@@ -203,7 +206,8 @@ def _decode(out: Tensor, logits: tuple[Tensor, Tensor], R: Tensor, t: Tensor) ->
     turned = rotation_from_two_rows(own[..., :6] + torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]))
     corrects = (torch.arange(HYPOTHESES) < HYPOTHESES // 2)[:, None]
     rotations = torch.where(corrects[..., None], turned @ R[:, None], turned)
+    log_focals = _MOST_LOG_FOCAL * torch.tanh(own[..., 9] / _MOST_LOG_FOCAL)
     directions = normalize(own[..., 6:9] + torch.where(corrects, t[:, None], torch.zeros(())), dim=-1)
     return PairPrediction(
-        *logits, rotations, directions, own[..., 9], own[..., 10], own[..., 11:14].clamp(-7, 2), out[:, -1]
+        *logits, rotations, directions, log_focals, own[..., 10], own[..., 11:14].clamp(-7, 2), out[:, -1]
     )

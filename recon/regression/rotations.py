@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+_MOST_CHORD = 0.999  # half of the chord; beyond, the angle's gradient has no bound
+
 
 def cross_matrix(vectors: Tensor) -> Tensor:
     """[..., 3, 3] with `cross_matrix(v) @ x = v x x` of vectors [..., 3]."""
@@ -32,12 +34,12 @@ def rotation_from_two_rows(rows: Tensor) -> Tensor:
 
 
 def rotation_angle(R: Tensor, S: Tensor) -> Tensor:
-    """Angle in radians [...] between rotations [..., 3, 3]; precise near 0, with finite gradients everywhere."""
+    """Angle in radians [...] between rotations [..., 3, 3], at most 3.05; precise near 0, with gradients below 23."""
     chord = (R - S).square().sum((-2, -1)).clamp(min=1e-12).sqrt() / 8**0.5  # sin(angle / 2)
-    return 2 * torch.asin(chord.clamp(max=1 - 1e-6))
+    return 2 * torch.asin(chord.clamp(max=_MOST_CHORD))
 
 
 def direction_angle(u: Tensor, v: Tensor) -> Tensor:
-    """Angle in radians [...] between unit vectors [..., 3], with finite gradients everywhere."""
+    """Angle in radians [...] between unit vectors [..., 3], at most 3.05; with gradients below 23."""
     chord = (u - v).square().sum(-1).clamp(min=1e-12).sqrt() / 2
-    return 2 * torch.asin(chord.clamp(max=1 - 1e-6))
+    return 2 * torch.asin(chord.clamp(max=_MOST_CHORD))
