@@ -1,5 +1,6 @@
 """Several cameras that are tied by relative poses, and the classical way to place them all at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.spatial.transform import Rotation
 _TREES = 24
 _ROUNDS = 10  # of iterative reweighting
 _ROTATION_SCALE_RAD = np.radians(3.0)  # residuals from here on count less
-_DIRECTION_SCALE = 0.1  # the same of the sine of an angle between directions
+_BASELINE_SCALE = 0.1  # the same of the distance between two ideas of a baseline over its length
 
 
 @dataclass(frozen=True)
@@ -104,40 +105,51 @@ def _robust_cost(graph: CameraGraph, world: NDArray[np.float64]) -> float:
     return float(np.sum(graph.weight * squared / (1 + squared)))
 
 
-def centres_from_directions(graph: CameraGraph, world: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Camera centres [C, 3] whose differences point where the pairs say; camera 0 at the origin, mean baseline 1.
+def baseline_lengths(num_pairs: int, ratios: Sequence[tuple[int, int, float, float]]) -> NDArray[np.float64]:
+    """Lengths [P] of the baselines of pairs from ratios between some of them, geometric mean 1.
 
-    Reweighted least squares on the components across the directions, each baseline asked to be about 1 along its
-    direction [1]. Where directions alone do not determine the scale of a camera, that makes its baselines alike.
+    Least absolute deviations of the logarithms, by reweighting. Pairs without a ratio get the mean length.
 
-    [1] after Wilson & Snavely, Robust global translations with 1DSfM, 2014.
+    Args:
+        num_pairs: P.
+        ratios: (k, m, log of length k over length m, weight).
     """
-    # x_b = R x_a + t: the centre of b in the frame of a is -R^T t.
-    in_a = -np.einsum("pji,pj->pi", graph.R, graph.t)
-    direction = np.einsum("pji,pj->pi", world[graph.a], in_a)
-    across = np.eye(3) - direction[:, :, None] * direction[:, None, :]
-    along = direction[:, :, None] * direction[:, None, :]
-    centres = np.zeros((graph.num_cameras, 3))
-    weight = graph.weight
+    logs: NDArray[np.float64] = np.zeros(num_pairs)
+    reweighted = [weight for *_, weight in ratios]
     for _ in range(_ROUNDS):
-        system = np.zeros((graph.num_cameras, 3, graph.num_cameras, 3))
-        right = np.zeros((graph.num_cameras, 3))
-        for k, (a, b) in enumerate(zip(graph.a, graph.b, strict=True)):
-            block = weight[k] * (across[k] + 1e-3 * along[k])
-            system[a, :, a] += block
-            system[b, :, b] += block
-            system[a, :, b] -= block
-            system[b, :, a] -= block
-            pull = weight[k] * 1e-3 * direction[k]
-            right[b] += pull
-            right[a] -= pull
-        matrix = system[1:, :, 1:].reshape(3 * graph.num_cameras - 3, -1)
-        matrix = matrix + 1e-9 * max(np.trace(matrix), 1e-9) * np.eye(len(matrix))
-        centres[1:] = np.linalg.solve(matrix, right[1:].reshape(-1)).reshape(-1, 3)
-        baseline = centres[graph.b] - centres[graph.a]
-        length = np.maximum(np.linalg.norm(baseline, axis=1), 1e-9)
-        centres = centres / length.mean()
-        cosine = np.sum(baseline * direction, axis=1) / length
-        squared = np.where(cosine > 0, 1 - cosine**2, 1.0)
-        weight = graph.weight / (1 + squared / _DIRECTION_SCALE**2) ** 2
+        system, right = 1e-6 * np.eye(num_pairs), np.zeros(num_pairs)
+        for (k, m, ratio, _), weight in zip(ratios, reweighted, strict=True):
+            system[[k, m], [k, m]] += weight
+            system[[k, m], [m, k]] -= weight
+            right[k] += weight * ratio
+            right[m] -= weight * ratio
+        logs = np.asarray(np.linalg.solve(system, right), np.float64)
+        reweighted = [w / (0.02 + abs(logs[k] - logs[m] - ratio)) for k, m, ratio, w in ratios]
+    return np.asarray(np.exp(logs - logs.mean()))
+
+
+def centres_from_baselines(
+    graph: CameraGraph, world: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Camera centres [C, 3] whose differences are the baselines that the pairs say; camera 0 at the origin.
+
+    Reweighted least squares; pairs that contradict the orientations count little. Lengths come from
+    `baseline_lengths`, as directions alone leave cameras in a row and cameras that hang on one pair undetermined.
+    """
+    in_a = -np.einsum("pji,pj->pi", graph.R, graph.t)  # x_b = R x_a + t: the centre of b in the frame of a
+    baselines = lengths[:, None] * np.einsum("pji,pj->pi", world[graph.a], in_a)
+    disagreement = np.sum(_rotation_residuals(graph, world) ** 2, axis=1) / _ROTATION_SCALE_RAD**2
+    trust = graph.weight / lengths**2 / (1 + disagreement) ** 2
+    weight = trust
+    centres = np.zeros((graph.num_cameras, 3))
+    for _ in range(_ROUNDS):
+        system, right = np.zeros((graph.num_cameras,) * 2), np.zeros((graph.num_cameras, 3))
+        for a, b, w, baseline in zip(graph.a, graph.b, weight, baselines, strict=True):
+            system[[a, b], [a, b]] += w
+            system[[a, b], [b, a]] -= w
+            right[b] += w * baseline
+            right[a] -= w * baseline
+        centres[1:] = np.linalg.solve(system[1:, 1:], right[1:])
+        off = np.linalg.norm(centres[graph.b] - centres[graph.a] - baselines, axis=1) / lengths
+        weight = trust / (1 + (off / _BASELINE_SCALE) ** 2) ** 2
     return centres
