@@ -73,7 +73,7 @@ class _Keypoints:
 
     def __init__(self, folder: Path, names: list[str], cameras: dict[str, DistortedCamera]) -> None:
         self.scene, self.cameras = folder.name, cameras
-        self.matchers = {name: create(name) for name in ("xfeat", "sift")}  # type: ignore[arg-type]
+        self.matchers = {name: create(name) for name in ("fast", "sift")}
         files = {path.name: path for path in (folder / "images").iterdir()}
         self.features: dict[str, dict[str, Features]] = {}
         for photo in load_photos([files[name] for name in names]).photos:
@@ -82,8 +82,8 @@ class _Keypoints:
 
     def pair(self, a: str, b: str, angle_deg: float) -> RealPair:
         matches = {
-            "xfeat + lighterglue": self._matched(a, b, "xfeat", self.matchers["xfeat"].match),
-            "xfeat, nearest": self._matched(a, b, "xfeat", mutual_nearest),
+            "xfeat + lighterglue": self._matched(a, b, "fast", self.matchers["fast"].match),
+            "xfeat, nearest": self._matched(a, b, "fast", mutual_nearest),
             "sift": self._matched(a, b, "sift", self.matchers["sift"].match),
         }
         camera_a, camera_b = self.cameras[a].camera, self.cameras[b].camera
