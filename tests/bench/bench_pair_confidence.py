@@ -1,6 +1,6 @@
 """Whether the pair network knows how wrong it is: promised against true rotation errors on synthetic pairs.
 
-python -m tests.bench.bench_pose_confidence [--weights FILE] [--pairs 2000]
+python -m tests.bench.bench_pair_confidence [--weights FILE] [--pairs 2000]
 """
 
 import argparse
