@@ -19,6 +19,7 @@ COMMANDS = {
     "export": Command("app.export", "write the splats, the mesh or the cameras in another format"),
     "render": Command("app.render", "pictures from given cameras, or a turntable film"),
     "evaluate": Command("app.evaluate", "compare with known cameras; image quality on held-out photos"),
+    "benchmark": Command("app.benchmark", "measure the cameras on photo sets with known ones"),
     "doctor": Command("app.doctor", "what this machine can do: GPU, kernels, weights, memory, OpenGL"),
     "gui": Command("app.gui", "the desktop window; `handful` alone opens it too"),
 }

@@ -1,18 +1,14 @@
 """`handful reconstruct`: photos to a project folder."""
 
 import argparse
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from app.arguments import ArgumentParser, existing_path, number, one_of
 from app.config_flags import add_config_flags, apply_config_flags
 from app.progress_display import Display, ProgressStyle, create_display
+from app.signals import cancel_on_signals
 from recon.errors import ReconError
 from recon.progress import STAGES, Cancelled, PipelineEvent
 
@@ -121,7 +117,7 @@ def run(parsed: argparse.Namespace) -> int:
 def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
     from recon.pipeline import reconstruct
 
-    with _cancel_on_signals() as is_cancelled:
+    with cancel_on_signals() as is_cancelled:
 
         def progress(event: PipelineEvent) -> None:
             if is_cancelled():
@@ -144,30 +140,6 @@ def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
         if photo.placed is False:
             display.warning(f"{photo.name} was left out: {photo.reason}")
     return report
-
-
-@contextmanager
-def _cancel_on_signals() -> Iterator[Any]:
-    """Ctrl-C and a polite kill stop the run at its next progress call; a second one stops it at once.
-
-    Yields:
-        A function that says whether to stop.
-    """
-    cancelled = False
-
-    def cancel(signum: int, frame: FrameType | None) -> None:
-        nonlocal cancelled
-        if cancelled:
-            raise KeyboardInterrupt
-        cancelled = True
-        print("Stopping; once more stops at once.", file=sys.stderr)
-
-    before = {signum: signal.signal(signum, cancel) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: cancelled
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _print_outcome(report: "Report", folder: Path) -> None:

@@ -4,8 +4,9 @@ Nothing else imports pycolmap, and only plain arrays cross this border. Its feat
 the wheel for one that needs ONNX ends the process.
 """
 
+import shutil
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import pycolmap
 from numpy.typing import NDArray
 
 from recon.sparse_model import MAPPING_SIDE_PX, Lens, MappingProblem, SparseModel
+from recon.undistort import DistortedCamera
+from splatting.camera import Camera
 
 
 class ColmapError(RuntimeError):
@@ -301,3 +304,75 @@ def _focal_sigmas(
 
 def _matrix4(rigid: pycolmap.Rigid3d) -> NDArray[np.float64]:
     return np.vstack([rigid.matrix(), [0.0, 0.0, 0.0, 1.0]])
+
+
+def match_plainly(database: Path, photos: Path, names: Sequence[str]) -> None:
+    """COLMAP as it comes: SIFT features and exhaustive matching of photos in a folder, into a new database.
+
+    Raises:
+        ColmapError: COLMAP failed.
+    """
+    with _guarded("plain matching"):
+        pycolmap.set_random_seed(0)
+        pycolmap.extract_features(database, photos, image_names=list(names))
+        pycolmap.match_exhaustive(database)
+
+
+def map_plainly(
+    database: Path, photos: Path, folder: Path, *, seed: int, known: Mapping[str, DistortedCamera] | None = None
+) -> dict[str, Camera]:
+    """COLMAP as it comes: incremental mapping with its defaults.
+
+    Args:
+        database: made by `match_plainly`; not changed.
+        photos: the folder it was made from.
+        folder: an existing one, for COLMAP's files.
+        seed: of its random choices.
+        known: cameras of all photos whose lenses are right. Pairs are verified anew with them and they are held.
+
+    Returns:
+        The pinhole part of each placed photo's camera, by name; of the model with most photos.
+
+    Raises:
+        ColmapError: COLMAP failed.
+    """
+    with _guarded("plain mapping"):
+        pycolmap.set_random_seed(seed)
+        options = pycolmap.IncrementalPipelineOptions()
+        options.random_seed = seed
+        if known is not None:
+            database = Path(shutil.copy(database, folder / "known.db"))
+            _set_known_lenses(database, known)
+            options.ba_refine_focal_length = options.ba_refine_extra_params = False
+            options.mapper.abs_pose_refine_focal_length = options.mapper.abs_pose_refine_extra_params = False
+        models = pycolmap.incremental_mapping(database, photos, folder, options)
+        best = max(models.values(), key=lambda m: (m.num_reg_images(), m.num_points3D()), default=None)
+        if best is None:
+            return {}
+        placed = [best.image(image_id) for image_id in best.reg_image_ids()]
+        return {
+            image.name: Camera(
+                np.array(best.camera(image.camera_id).calibration_matrix()),
+                _matrix4(image.cam_from_world()),
+                best.camera(image.camera_id).width,
+                best.camera(image.camera_id).height,
+            )
+            for image in placed
+        }
+
+
+def _set_known_lenses(path: Path, known: Mapping[str, DistortedCamera]) -> None:
+    """Give each photo of a database its lens, and verify its pairs anew."""
+    database = pycolmap.Database.open(path)
+    try:
+        for image in database.read_all_images():
+            distorted, camera = known[image.name], database.read_camera(image.camera_id)
+            K = distorted.camera.resized(camera.width, camera.height).K
+            camera.model = pycolmap.CameraModelId.OPENCV
+            camera.params = [K[0, 0], K[1, 1], K[0, 2], K[1, 2], *distorted.distortion]
+            camera.has_prior_focal_length = True
+            database.update_camera(camera)
+        database.clear_two_view_geometries()
+    finally:
+        database.close()
+    pycolmap.geometric_verification(path)

@@ -13,6 +13,7 @@ TYPICAL_FOCAL = 0.85
 """Median focal length of phones and of cameras with a standard zoom, in units of the photo's longer side."""
 
 _TYPICAL_SIGMA = 0.35  # of the logarithm: two sigma reach from .42 (ultra-wide) to 1.7 (short tele)
+_GIVEN_SIGMA = 0.001  # calibrations are good to a pixel
 _EXIF_SIGMA = 0.08  # EXIF rounds to whole mm, and focusing near lengthens the lens
 _PAIR_SIGMA = 0.15  # one pair with many matches; the worst seen was 19 % off
 _MIN_SIGMA = 0.05  # pairs of one scene share their systematic errors
@@ -34,7 +35,7 @@ class FocalEvidence:
 
     focal: float
     sigma: float
-    source: Literal["exif", "matches", "habit"]
+    source: Literal["given", "exif", "matches", "habit"]
 
     def z_score(self, focal: float) -> float:
         """How many standard deviations a focal length lies from the median."""
@@ -42,6 +43,11 @@ class FocalEvidence:
 
 
 TYPICAL = FocalEvidence(TYPICAL_FOCAL, _TYPICAL_SIGMA, "habit")
+
+
+def given_focal(focal: float) -> FocalEvidence:
+    """The focal length of a calibrated lens, in units of the longer side: it is not adjusted."""
+    return FocalEvidence(focal, _GIVEN_SIGMA, "given")
 
 
 def evidence_from_exif(focal: float) -> FocalEvidence:

@@ -35,7 +35,7 @@ def refine_model(
     A freed focal length is kept when the covariance of the adjustment determines it, it lies in `focal_range` and
     within three sigma of what was believed. Otherwise the belief itself is used: what mapping explains best says
     little when the focal is not determined (three forward-facing photos: -18 % by matches, +2 % by habit). A radial
-    coefficient is freed only with enough photos, and kept when it lowers the robust error clearly.
+    coefficient is freed only with enough photos, and kept when it lowers the robust error clearly. Given lenses stay.
 
     Args:
         problem: matches in the mapping frame.
@@ -50,7 +50,7 @@ def refine_model(
         The model and warnings for the user, one sentence each.
     """
     used = {problem.lens_of[photo] for photo in model.cam_from_world}
-    free = set(used)
+    free = {lens for lens in used if beliefs[lens].source != "given"}
     progress(90, 100, "adjusting cameras and lenses")
     adjusted = adjust(problem, model, free_lenses=free)
     refused = {lens for lens in free if not _is_trusted(adjusted, lens, beliefs[lens], focal_range)}

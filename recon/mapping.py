@@ -71,8 +71,8 @@ def focal_hypotheses(beliefs: Sequence[FocalEvidence], step: float) -> list[tupl
 
 
 def typical_lenses(beliefs: Sequence[FocalEvidence]) -> tuple[Lens, ...]:
-    """Lenses as most cameras have them: the way out when EXIF or the matches mislead."""
-    return (Lens(TYPICAL.focal),) * len(beliefs)
+    """Lenses as most cameras have them: the way out when EXIF or the matches mislead; given ones stay."""
+    return tuple(Lens(belief.focal if belief.source == "given" else TYPICAL.focal) for belief in beliefs)
 
 
 def _map_all(

@@ -8,7 +8,7 @@ import numpy as np
 from recon.bounds import check_bounds
 from recon.colmap import MapperGates, triangulate
 from recon.errors import ReconError
-from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches
+from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches, given_focal
 from recon.lens_refinement import refine_model
 from recon.mapping import find_model
 from recon.match_graph import MatchGraph
@@ -17,8 +17,8 @@ from recon.placement import unplaced_photos, without_contradicted_photos
 from recon.progress import Progress, no_progress
 from recon.scene import Reconstruction, UnplacedPhoto
 from recon.sparse_model import MappingProblem, to_mapping_frame, without_large_errors
-from recon.sparse_scene import assemble, camera_with_lens, cameras_of_photos, known_problem
-from recon.undistort import DistortedCamera
+from recon.sparse_scene import assemble, camera_with_lens, cameras_of_photos, known_problem, straight_keypoints
+from recon.undistort import DistortedCamera, moved
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def estimate_poses(
     working_side_px: int,
     heldout: frozenset[str],
     seed: int,
+    calibrated: Mapping[str, DistortedCamera] | None = None,
     progress: Progress = no_progress,
 ) -> Reconstruction:
     """Place the photos and triangulate their matches.
@@ -91,6 +92,7 @@ def estimate_poses(
         working_side_px: longest side of the undistorted views.
         heldout: names of photos that are placed like the others but marked in their views.
         seed: of every random choice.
+        calibrated: by photo name, cameras whose lenses are right and stay as they are; their places are not used.
         progress: may raise `Cancelled`, which takes effect at the next placed photo.
 
     Returns:
@@ -99,11 +101,12 @@ def estimate_poses(
 
     Raises:
         ReconError: fewer than two photos (held-out ones not counted) could be placed, or too few points hold them
-            together.
+            together, or a calibrated camera has another shape than its photo.
         ValueError: the graph belongs to other photos.
     """
     _check_sizes(photos, graph)
-    problem, beliefs = _pose_problem(photos, graph, seed=seed)
+    given = cameras_of_photos(photos, calibrated or {})
+    problem, beliefs = _pose_problem(photos, graph, given, seed=seed)
     gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
     model = find_model(
         problem, beliefs, gates, step=config.hypothesis_step, workers=config.num_workers, seed=seed, progress=progress
@@ -130,7 +133,9 @@ def estimate_poses(
         )
     progress(95, 100, "undistorting photos")
     cameras = {
-        photo: camera_with_lens(photos[photo], model.lenses[problem.lens_of[photo]], cam_from_world)
+        photo: moved(given[photo], cam_from_world)
+        if photo in given
+        else camera_with_lens(photos[photo], model.lenses[problem.lens_of[photo]], cam_from_world)
         for photo, cam_from_world in model.cam_from_world.items()
     }
     unplaced = unplaced_photos([photo.name for photo in photos], problem, model, config.min_pose_inliers)
@@ -188,17 +193,28 @@ def reconstruction_from_cameras(
 
 
 def _pose_problem(
-    photos: Sequence[Photo], graph: MatchGraph, *, seed: int
+    photos: Sequence[Photo], graph: MatchGraph, given: Mapping[int, DistortedCamera], *, seed: int
 ) -> tuple[MappingProblem, tuple[FocalEvidence, ...]]:
-    """The matches in the mapping frame, and what is known of each lens; photos of one label share a lens."""
-    labels = [photo.camera_label for photo in photos]
+    """The matches in the mapping frame, and what is known of each lens.
+
+    Photos of one label share a lens; each photo with a given camera has a lens of its own, without distortion.
+    """
+    labels = [f"given {i}" if i in given else photo.camera_label for i, photo in enumerate(photos)]
     lenses = list(dict.fromkeys(labels))
-    keypoints = tuple(to_mapping_frame(own, p.width, p.height) for p, own in zip(photos, graph.keypoints, strict=True))
+    straight = {i: straight_keypoints(photos[i], graph.keypoints[i], camera) for i, camera in given.items()}
+    keypoints = tuple(
+        straight[i][1] if i in given else to_mapping_frame(graph.keypoints[i], photo.width, photo.height)
+        for i, photo in enumerate(photos)
+    )
     usable = tuple(pair for pair in graph.pairs if pair.rejected is None)
     problem = MappingProblem(keypoints, usable, tuple(lenses.index(label) for label in labels))
     beliefs = []
     for lens_idx, label in enumerate(lenses):
-        own = [photo for photo in photos if photo.camera_label == label]
+        members = [i for i, own_label in enumerate(labels) if own_label == label]
+        if members[0] in given:
+            beliefs.append(given_focal(straight[members[0]][0].focal))
+            continue
+        own = [photos[i] for i in members]
         known = [p.focal_prior_px / max(p.width, p.height) for p in own if p.focal_prior_px is not None]
         if known:
             beliefs.append(evidence_from_exif(float(np.median(known))))

@@ -128,13 +128,25 @@ def known_problem(
             lenses.append(Lens(TYPICAL_FOCAL))
             keypoints.append(np.zeros((len(own), 2)))
             continue
-        K = known[position].camera.K
-        focal = float(K[0, 0] + K[1, 1]) / 2 / max(photos[position].width, photos[position].height)
-        flat = (undistort_pixels(own, known[position]) - K[:2, 2]) / [K[0, 0], K[1, 1]]
-        lenses.append(Lens(focal))
-        keypoints.append((flat * focal + 0.5) * MAPPING_SIDE_PX)
+        lens, straight = straight_keypoints(photos[position], own, known[position])
+        lenses.append(lens)
+        keypoints.append(straight)
     pairs = tuple(p for p in graph.pairs if p.rejected is None and p.a in known and p.b in known)
     problem = MappingProblem(tuple(keypoints), pairs, tuple(range(len(photos))))
     poses = {position: distorted.camera.cam_from_world for position, distorted in known.items()}
     nothing = np.zeros(0, np.int64)
     return problem, SparseModel(tuple(lenses), poses, np.zeros((0, 3)), nothing, nothing, nothing)
+
+
+def straight_keypoints(
+    photo: Photo, keypoints: NDArray[np.floating], known: DistortedCamera
+) -> tuple[Lens, NDArray[np.float64]]:
+    """Keypoints [N, 2] px as a lens without distortion would see them, in the mapping frame [N, 2], and that lens.
+
+    Its focal length is the mean of both directions, its principal point the middle; the known camera has the photo's
+    full size.
+    """
+    K = known.camera.K
+    focal = float(K[0, 0] + K[1, 1]) / 2 / max(photo.width, photo.height)
+    flat = (undistort_pixels(keypoints, known) - K[:2, 2]) / [K[0, 0], K[1, 1]]
+    return Lens(focal), (flat * focal + 0.5) * MAPPING_SIDE_PX

@@ -1,6 +1,6 @@
 """Distorted cameras, and views without their distortion."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -26,6 +26,11 @@ class DistortedCamera:
     def __post_init__(self) -> None:
         if np.shape(self.distortion) != (4,):
             raise ValueError(f"distortion must be [4], got {np.shape(self.distortion)}")
+
+
+def moved(distorted: DistortedCamera, cam_from_world: NDArray[np.float64]) -> DistortedCamera:
+    """The same lens at another place."""
+    return replace(distorted, camera=replace(distorted.camera, cam_from_world=cam_from_world))
 
 
 def distort(flat: NDArray[np.floating], distortion: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,88 @@
+"""Photo sets with known cameras, and which of their photos a measurement with few of them takes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recon.camera_files import read_cameras
+from recon.errors import ReconError
+from recon.undistort import DistortedCamera
+
+_WHAT_A_SCENE_IS = "A scene is a folder with images/, splits.json and cameras.json."
+
+
+@dataclass(frozen=True)
+class BenchScene:
+    """A folder of photos with known cameras.
+
+    Attributes:
+        folder: holds `images/`.
+        truth: cameras by file name.
+        splits: number of photos -> their paths relative to the folder.
+        order: paths such that each photo overlaps with earlier ones; empty where the scene has none.
+    """
+
+    folder: Path
+    truth: dict[str, DistortedCamera]
+    splits: dict[int, tuple[str, ...]]
+    order: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+
+def read_scene(folder: Path) -> BenchScene:
+    """Read what is known of a photo set.
+
+    Raises:
+        ReconError: it is no such folder, a file is damaged, or photos of its splits or their cameras are missing.
+    """
+    for name in ("images", "splits.json", "cameras.json"):
+        if not (folder / name).exists():
+            raise ReconError(f"{folder} is no scene to measure on: it has no {name}.", _WHAT_A_SCENE_IS)
+    truth = read_cameras(folder / "cameras.json")
+    try:
+        document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
+        splits = {int(key): _paths(split["train"]) for key, split in document["splits"].items() if key.isdigit()}
+        order = _paths(document.get("order") or ())
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReconError(f"{folder / 'splits.json'} does not hold splits: {error!s}.", _WHAT_A_SCENE_IS) from error
+    for path in dict.fromkeys([*order, *(path for split in splits.values() for path in split)]):
+        if not (folder / path).is_file():
+            raise ReconError(f"{folder} has no {path}, which its splits.json names.", "Complete the photo set.")
+        if Path(path).name not in truth:
+            raise ReconError(f"{folder / 'cameras.json'} has no camera for {path}.", "Complete the photo set.")
+    return BenchScene(folder, truth, splits, order)
+
+
+def choose_photos(scene: BenchScene, num_views: int) -> tuple[str, ...]:
+    """Which photos of a scene a measurement takes, sorted paths relative to its folder.
+
+    The split of that size; where there is none, the first photos of `order`, so that the set holds the smaller
+    splits and lies in the larger ones; without an order, photos spaced evenly in the next larger split.
+
+    Raises:
+        ReconError: the scene has no set of that size.
+    """
+    if num_views in scene.splits:
+        return tuple(sorted(scene.splits[num_views]))
+    larger = min((size for size in scene.splits if size > num_views), default=None)
+    if larger is None:
+        sizes = ", ".join(str(size) for size in sorted(scene.splits))
+        raise ReconError(f"{scene.name} has no set of {num_views} photos.", f"Its splits have {sizes} photos.")
+    if len(scene.order) >= num_views and set(scene.order[:num_views]) <= set(scene.splits[larger]):
+        return tuple(sorted(scene.order[:num_views]))
+    candidates = sorted(scene.splits[larger])
+    chosen = np.round(np.linspace(0, len(candidates) - 1, num_views)).astype(int)
+    return tuple(candidates[index] for index in chosen)
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    if not all(isinstance(path, str) for path in value):
+        raise ValueError("a path is not a text")
+    return tuple(value)
