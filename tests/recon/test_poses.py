@@ -66,6 +66,30 @@ def test_an_exif_focal_is_believed_and_still_refined(tmp_path: Path) -> None:
     assert abs(focal_error(found.views[0].camera, scene.cameras[0])) < 0.01
 
 
+def test_a_calibrated_lens_is_neither_guessed_nor_adjusted(tmp_path: Path) -> None:
+    """Long, bent, off-centre and not square: nothing that three photos would tell, and EXIF misleads."""
+    scene = exact_scene(arc_of_cameras(3, spread_deg=35, focal=3.0), noise_px=0.2)
+    K = np.array([[1920.0, 0, 330], [0, 1900, 235], [0, 0, 1]])
+    bend = np.array([-0.2, 0.1, 0.001, -0.002])
+    cameras = tuple(replace(camera, K=K) for camera in scene.cameras)
+    flat = [(camera.project(scene.xyz)[0] - K[:2, 2]) / K[[0, 1], [0, 1]] for camera in cameras]
+    noise = np.random.default_rng(0).normal(0, 0.2, (3, len(scene.xyz), 2))
+    bent = (distort(points, bend) * K[[0, 1], [0, 1]] + K[:2, 2] + own for points, own in zip(flat, noise, strict=True))
+    scene = replace(scene, graph=MatchGraph(tuple(b.astype(np.float32) for b in bent), scene.graph.pairs))
+    photos = write_photos(tmp_path, cameras, focal_prior_px=700)
+    known = {
+        photo.name: DistortedCamera(replace(c, cam_from_world=np.eye(4)), bend)
+        for photo, c in zip(photos, cameras, strict=True)
+    }
+    found = estimate(photos, scene, calibrated=known)
+    scores = score_poses({v.name: v.camera for v in found.views}, dict(zip(known, cameras, strict=True)), list(known))
+    assert scores.num_placed == 3
+    assert scores.auc_5 > 0.95
+    assert scores.focal_error == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(found.views[0].camera.K, cameras[0].resized(160, 120).K)
+    assert np.median(found.points.error_px) < 0.1
+
+
 def test_radial_distortion_is_found_and_removed(tmp_path: Path) -> None:
     scene = exact_scene(arc_of_cameras(6), noise_px=0.1)
     K = scene.cameras[0].K
