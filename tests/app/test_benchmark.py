@@ -1,6 +1,8 @@
 """`handful benchmark` as a user meets it."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from app.benchmark import ROWS_NAME, TABLE_NAME
 from app.cli import run_command
 from recon.errors import ReconError
+from recon.pose_rows import PoseRow, read_rows, write_rows
 from tests.recon.test_benchmark_scenes import make_scene
 
 
@@ -35,6 +38,28 @@ def test_a_second_run_prints_the_same_table_without_measuring(
     monkeypatch.setattr("recon.pose_benchmark.match_photos", lambda *_: pytest.fail("matched again"))
     assert run_command(arguments(scene, tmp_path / "out")) == 0
     assert capsys.readouterr().out == first
+
+
+def test_ctrl_c_keeps_the_finished_rows_and_the_next_run_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(tmp_path / "waves", {"3": [0, 1, 2], "4": [0, 1, 2, 3]})
+    command = [*arguments(scene, tmp_path / "out"), "--views", "3", "4"]
+
+    def write_and_interrupt(rows: list[PoseRow], path: Path) -> None:
+        write_rows(rows, path)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("recon.pose_rows.write_rows", write_and_interrupt)
+    assert run_command(command) == 130
+    shown = capsys.readouterr()
+    assert "Run the same command again" in shown.err
+    assert "| waves | 3 |" in shown.out
+    assert "| waves | 4 |" not in shown.out
+    assert [row.num_views for row in read_rows(tmp_path / "out" / ROWS_NAME)] == [3]
+    monkeypatch.setattr("recon.pose_rows.write_rows", write_rows)
+    assert run_command(command) == 0
+    assert [row.num_views for row in read_rows(tmp_path / "out" / ROWS_NAME)] == [3, 4]
 
 
 def test_a_folder_without_splits_is_refused(tmp_path: Path) -> None:
