@@ -138,7 +138,8 @@ def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
         display.warning(warning)
     for photo in report.photos:
         if photo.placed is False:
-            display.warning(f"{photo.name} was left out: {photo.reason}")
+            told = " ".join(text for text in (photo.reason, photo.hint) if text)
+            display.warning(f"{photo.name} was left out: {told}")
     return report
 
 
@@ -146,6 +147,13 @@ def _print_outcome(report: "Report", folder: Path) -> None:
     known = [photo for photo in report.photos if photo.placed is not None]
     if known:
         print(f"{sum(photo.placed is True for photo in known)} of {len(known)} photos placed.")
+    sure = [(photo.confidence, photo.name) for photo in known if photo.confidence is not None]
+    if sure:
+        lowest, name = min(sure)
+        print(f"Least sure camera: {name}, {100 * lowest:.0f} % likely to be right within 2 degrees.")
+    rejected = sum(pair.rejected is not None for pair in report.pairs)
+    if rejected:
+        print(f"{rejected} of {len(report.pairs)} pairs were not used; the report says why.")
     if report.heldout is not None and report.heldout.psnr is not None:
         print(f"Held-out photos: PSNR {report.heldout.psnr:.2f} dB, SSIM {report.heldout.ssim:.3f}.")
     if report.device is not None:

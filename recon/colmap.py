@@ -50,6 +50,7 @@ def map_photos(
     gates: MapperGates,
     *,
     seed: int,
+    first_pair: tuple[int, int] | None = None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> SparseModel | None:
     """Place photos one after another with the lenses held fixed.
@@ -61,6 +62,7 @@ def map_photos(
         lenses: one for each lens of the problem.
         gates: how much evidence is asked for.
         seed: of every random choice.
+        first_pair: photos to begin with; None leaves the choice to COLMAP.
         on_photo: called after every placed photo; what it raises ends the mapping and is passed on.
 
     Returns:
@@ -73,6 +75,8 @@ def map_photos(
         database = Path(folder, "matches.db")
         _write_database(database, problem, lenses)
         options = _pipeline_options(gates, seed)
+        if first_pair is not None:
+            options.init_image_id1, options.init_image_id2 = (photo + 1 for photo in first_pair)
         models = pycolmap.incremental_mapping(database, folder, folder, options, next_image_callback=on_photo)
         usable = [model for model in models.values() if model.num_reg_images() >= 2 and model.num_points3D() > 0]
         if not usable:

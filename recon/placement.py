@@ -18,7 +18,7 @@ def without_contradicted_photos(problem: MappingProblem, model: SparseModel, *, 
     Mapping may fit a photo to a few points while most of its matches say otherwise, as with repeated structure.
     """
     while model.num_placed > 2:
-        shares = {photo: _agreeing_share(problem, model, photo, max_error_px) for photo in model.cam_from_world}
+        shares = {photo: agreeing_share(problem, model, photo, max_error_px) for photo in model.cam_from_world}
         worst = min(shares, key=lambda photo: shares[photo])
         if shares[worst] >= _MIN_AGREEING_SHARE:
             break
@@ -26,25 +26,49 @@ def without_contradicted_photos(problem: MappingProblem, model: SparseModel, *, 
     return model
 
 
-def unplaced_photos(
-    names: Sequence[str], problem: MappingProblem, model: SparseModel, min_pose_inliers: int
+def explain_unplaced(
+    names: Sequence[str], pairs: Sequence[PairMatches], model: SparseModel, min_pose_inliers: int
 ) -> tuple[UnplacedPhoto, ...]:
-    """The photos without a camera, each with the reason in one sentence."""
+    """The photos without a camera, each with the reason and what to do, one sentence each.
+
+    Args:
+        names: of all photos.
+        pairs: all that were matched, rejected ones included.
+        model: the placed photos and their points.
+        min_pose_inliers: ties to the scene that a photo needs.
+    """
     return tuple(
-        UnplacedPhoto(name, _reason(problem, model, photo, min_pose_inliers))
+        UnplacedPhoto(name, *_reason(names, pairs, model, photo, min_pose_inliers))
         for photo, name in enumerate(names)
         if photo not in model.cam_from_world
     )
 
 
-def _reason(problem: MappingProblem, model: SparseModel, photo: int, min_pose_inliers: int) -> str:
-    pairs = [p for p in _pairs_of(problem, photo) if _other(p, photo) in model.cam_from_world]
-    if not any(len(pair.indices) for pair in pairs):
-        return "It has no verified matches with any placed photo."
-    ties = _num_ties(model, pairs, photo)
+def _reason(
+    names: Sequence[str], pairs: Sequence[PairMatches], model: SparseModel, photo: int, min_pose_inliers: int
+) -> tuple[str, str]:
+    """Why a photo has no camera, and what to do about it."""
+    own = [p for p in pairs if photo in (p.a, p.b) and _other(p, photo) in model.cam_from_world]
+    best = max(own, key=lambda pair: (pair.rejected is None, len(pair.indices)), default=None)
+    if best is None or not len(best.indices):
+        return (
+            "It has no verified matches with any placed photo.",
+            "Leave it out, or take photos between it and the others, a step apart.",
+        )
+    neighbour = names[_other(best, photo)]
+    between = f"Take one more photo between {neighbour} and {names[photo]}."
+    shares = f"It shares {len(best.indices)} matches with its best neighbour {neighbour}"
+    used = [pair for pair in own if pair.rejected is None]
+    if not used:
+        return f"{shares}, too few to be used.", between
+    ties = _num_ties(model, used, photo)
     if ties < min_pose_inliers:
-        return f"Only {ties} of its matches lead to points of the scene; {min_pose_inliers} are needed."
-    return f"No camera agrees with its {ties} matches to points of the scene: they contradict each other."
+        return f"{shares}, but only {ties} lead to points of the scene; {min_pose_inliers} are needed.", between
+    return (
+        f"No camera agrees with its {ties} matches to points of the scene, most of them with {neighbour}: "
+        "they contradict each other.",
+        f"{between} Things that look alike, or that moved, mislead.",
+    )
 
 
 def _num_ties(model: SparseModel, pairs: Sequence[PairMatches], photo: int) -> int:
@@ -58,8 +82,8 @@ def _num_ties(model: SparseModel, pairs: Sequence[PairMatches], photo: int) -> i
     return len(tied)
 
 
-def _agreeing_share(problem: MappingProblem, model: SparseModel, photo: int, max_error_px: float) -> float:
-    """Share of the verified matches of a placed photo, with placed photos, that fit the two cameras."""
+def agreeing_share(problem: MappingProblem, model: SparseModel, photo: int, max_error_px: float) -> float:
+    """Share of the verified matches of a placed photo, with placed photos, that fit the two cameras; 0 without any."""
     agreeing, total = 0, 0
     for pair in _pairs_of(problem, photo):
         if _other(pair, photo) in model.cam_from_world and len(pair.indices):

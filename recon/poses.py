@@ -13,7 +13,8 @@ from recon.lens_refinement import refine_model
 from recon.mapping import find_model
 from recon.match_graph import MatchGraph
 from recon.photo import Photo
-from recon.placement import unplaced_photos, without_contradicted_photos
+from recon.placement import explain_unplaced, without_contradicted_photos
+from recon.pose_review import examine_poses, review_poses
 from recon.progress import Progress, no_progress
 from recon.scene import Reconstruction, UnplacedPhoto
 from recon.sparse_model import MappingProblem, to_mapping_frame, without_large_errors
@@ -96,7 +97,8 @@ def estimate_poses(
         progress: may raise `Cancelled`, which takes effect at the next placed photo.
 
     Returns:
-        Undistorted views in the order of the photos, points with tracks, photos left out with the reason, warnings.
+        Undistorted views in the order of the photos, points with tracks, photos left out with the reason, warnings,
+        and how sure each camera is.
         Frame and unit of the world are arbitrary.
 
     Raises:
@@ -131,17 +133,27 @@ def estimate_poses(
             f"Only {len(model.xyz)} common points were found in all photos: too few to tell one scene from chance.",
             "Check that all photos show the same thing, and take them closer together.",
         )
-    progress(95, 100, "undistorting photos")
+    progress(95, 100, "checking the cameras")
+    names = [photo.name for photo in photos]
+    findings = examine_poses(problem, model, beliefs, gates, max_error_px=config.max_error_px, seed=seed)
+    tried = {(pair.a, pair.b) for pair in graph.pairs}
+    review = review_poses(problem, findings, model, names=names, tried=tried)
+    progress(97, 100, "undistorting photos")
     cameras = {
         photo: moved(given[photo], cam_from_world)
         if photo in given
         else camera_with_lens(photos[photo], model.lenses[problem.lens_of[photo]], cam_from_world)
         for photo, cam_from_world in model.cam_from_world.items()
     }
-    unplaced = unplaced_photos([photo.name for photo in photos], problem, model, config.min_pose_inliers)
+    unplaced = explain_unplaced(names, graph.pairs, model, config.min_pose_inliers)
     scene = assemble(photos, graph, model, cameras, working_side_px=working_side_px, heldout=heldout)
     progress(100, 100, f"{model.num_placed} of {len(photos)} photos placed")
-    return replace(scene, unplaced=unplaced, warnings=warnings)
+    return replace(
+        scene,
+        unplaced=unplaced,
+        warnings=(*warnings, *review.warnings),
+        confidences=tuple(review.confidences[photo] for photo in sorted(cameras)),
+    )
 
 
 def reconstruction_from_cameras(

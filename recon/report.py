@@ -19,6 +19,9 @@ from recon.whole_files import write_whole
 SCHEMA_VERSION = 1
 REPORT_NAME = "report.json"
 
+LOW_CONFIDENCE = 0.5
+"""A camera less likely to be right than this is told of in a warning and stands out on the page."""
+
 Status = Literal["complete", "partial", "failed", "cancelled"]
 """complete: every photo placed; partial: a result, some photos left out; failed: no result; cancelled: by the user."""
 
@@ -57,6 +60,9 @@ class PhotoReport:
         name: file name.
         placed: it got a camera; None if the run ended before cameras were sought.
         reason: why it was not placed, one sentence.
+        hint: what to do about that, one sentence; None if nothing is known.
+        confidence: probability that its camera is right, in [0, 1]; None for cameras that were given, and in reports
+            from before it was told.
         is_heldout: kept from depth, points and the fit, for measuring.
         num_points: sparse points that it sees.
         error_px: their mean reprojection error.
@@ -70,6 +76,8 @@ class PhotoReport:
     num_points: int = 0
     error_px: float | None = None
     focal_px: float | None = None
+    hint: str | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,16 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from recon.plan_view import plan_view
-from recon.report import DeviceReport, HeldoutReport, PairReport, PhotoReport, Report, StageReport, ViewQuality
+from recon.report import (
+    LOW_CONFIDENCE,
+    DeviceReport,
+    HeldoutReport,
+    PairReport,
+    PhotoReport,
+    Report,
+    StageReport,
+    ViewQuality,
+)
 
 STATUS_TEXT = {
     "complete": "Every photo was placed.",
@@ -114,19 +123,31 @@ def _photos(photos: Sequence[PhotoReport], pictures: Pictures) -> str:
 
 
 def _photo_class(photo: PhotoReport) -> str:
-    return "out" if photo.placed is False else "heldout" if photo.is_heldout else ""
+    is_doubtful = photo.confidence is not None and photo.confidence < LOW_CONFIDENCE
+    return "out" if photo.placed is False else "doubtful" if is_doubtful else "heldout" if photo.is_heldout else ""
 
 
 def _photo_caption(photo: PhotoReport) -> str:
     name = f"<b>{escape(photo.name)}</b>" + (" · held out" if photo.is_heldout else "")
     if photo.placed is False:
-        return f'{name}<br><span class="bad">not placed</span>: {escape(photo.reason or "")}'
+        return f'{name}<br><span class="bad">not placed</span>: {escape(_told(photo.reason, photo.hint))}'
     if photo.placed is None:
         return name
     facts = [f"{_number(photo.num_points)} points"] if photo.num_points else []
     facts += [f"{photo.error_px:.2f} px error"] if photo.error_px is not None else []
     facts += [f"focal {photo.focal_px:.0f} px"] if photo.focal_px is not None else []
+    facts += [_confidence(photo.confidence)] if photo.confidence is not None else []
     return f"{name}<br>{' · '.join(facts) or 'placed'}"
+
+
+def _confidence(value: float) -> str:
+    """The probability that a camera is right; a low one stands out."""
+    text = f"camera {_percent(value)} sure"
+    return f'<span class="bad">{text}</span>' if value < LOW_CONFIDENCE else text
+
+
+def _told(reason: str | None, hint: str | None) -> str:
+    return " ".join(text for text in (reason, hint) if text)
 
 
 def _gallery(items: Iterable[tuple[str | None, str, str]]) -> str:
@@ -173,8 +194,19 @@ def _pairs(pairs: Sequence[PairReport]) -> str:
     for index, a in enumerate(names):
         cells = "".join(_pair_cell(by_names.get(frozenset((a, b))), most) if a != b else "<td>" for b in names)
         rows.append(f'<tr><th class="name">{index + 1} {escape(a)}{cells}</tr>')
-    note = "<p>Verified matches; struck through: the pair was not used, the reason shows under the pointer.</p>"
-    return f'<div class="scroll"><table class="matrix"><tr><th>{header}</tr>{"".join(rows)}</table></div>{note}'
+    note = "<p>Verified matches; struck through: the pair was not used.</p>"
+    matrix = f'<div class="scroll"><table class="matrix"><tr><th>{header}</tr>{"".join(rows)}</table></div>{note}'
+    return matrix + _rejected_pairs(pairs)
+
+
+def _rejected_pairs(pairs: Sequence[PairReport]) -> str:
+    """Why pairs were not used, folded away."""
+    reasons = [f"{pair.a} and {pair.b}: {pair.rejected}" for pair in pairs if pair.rejected is not None]
+    if not reasons:
+        return ""
+    return (
+        f"<details><summary>Why {len(reasons)} of {len(pairs)} pairs were not used</summary>{_list(reasons)}</details>"
+    )
 
 
 def _pair_cell(pair: PairReport | None, most: int) -> str:

@@ -53,10 +53,17 @@ class PointCloud:
 
 @dataclass(frozen=True)
 class UnplacedPhoto:
-    """A photo that got no camera, and why in one sentence."""
+    """A photo that got no camera.
+
+    Attributes:
+        name: file name.
+        reason: why, one sentence.
+        hint: what to do about it, one sentence; empty if nothing is known.
+    """
 
     name: str
     reason: str
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,15 @@ class Reconstruction:
         points: triangulated tracks; `view_indices` are positions in `views`.
         unplaced: the photos that were left out.
         warnings: odd but survivable findings, one sentence each.
+        confidences: for each view the probability that its camera is right, see `recon.pose_confidence`; empty for
+            cameras that were given.
     """
 
     views: tuple[View, ...]
     points: PointCloud
     unplaced: tuple[UnplacedPhoto, ...]
     warnings: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

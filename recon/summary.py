@@ -81,7 +81,8 @@ def _photo_reports(results: Results) -> tuple[PhotoReport, ...]:
         return ()
     reports = []
     scene = results.scene
-    unplaced = {photo.name: photo.reason for photo in scene.unplaced} if scene else {}
+    unplaced = {photo.name: photo for photo in scene.unplaced} if scene else {}
+    confidences = dict(enumerate(scene.confidences)) if scene else {}
     seen, errors = Counter[int](), Counter[int]()
     if scene:
         for track, error in zip(scene.points.view_indices or (), scene.points.error_px, strict=False):
@@ -94,7 +95,9 @@ def _photo_reports(results: Results) -> tuple[PhotoReport, ...]:
             PhotoReport(
                 name=photo.name,
                 placed=None if scene is None else view is not None,
-                reason=unplaced.get(photo.name),
+                reason=unplaced[photo.name].reason if photo.name in unplaced else None,
+                hint=unplaced[photo.name].hint or None if photo.name in unplaced else None,
+                confidence=confidences.get(index),
                 is_heldout=view.is_heldout if view else False,
                 num_points=seen[index],
                 error_px=errors[index] / seen[index] if seen[index] else None,
@@ -122,6 +125,8 @@ def _totals(results: Results) -> dict[str, Any]:
         totals["num_photos_placed"] = len(results.scene.views)
         totals["num_sparse_points"] = len(points)
         totals["reprojection_error_px"] = float(np.mean(points.error_px)) if len(points) else None
+        if results.scene.confidences:
+            totals["lowest_confidence"] = min(results.scene.confidences)
         totals["focal_px"] = float(np.median([view.camera.K[0, 0] for view in results.scene.views]))
     if results.dense:
         totals["num_points"] = len(results.dense.gaussians)

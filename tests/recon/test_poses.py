@@ -130,7 +130,8 @@ def test_a_photo_with_too_few_ties_is_left_out_with_their_number(tmp_path: Path)
     photos = write_photos(tmp_path, scene.cameras)
     found = estimate(photos, scene)
     assert len(found.views) == 3
-    assert "Only 8 of its matches" in found.unplaced[0].reason
+    assert "only 8 lead to points" in found.unplaced[0].reason
+    assert "between" in found.unplaced[0].hint
 
 
 def test_a_photo_that_most_of_its_matches_contradict_is_left_out(tmp_path: Path) -> None:
