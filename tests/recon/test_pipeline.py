@@ -62,6 +62,7 @@ def test_all_photos_are_placed_and_the_report_says_what_happened(
     assert [stage.name for stage in report.stages] == ["photos", "matches", "cameras", "points", "splats", "mesh"]
     assert {photo.name: photo.placed for photo in report.photos} == dict.fromkeys(PHOTOS, True)
     assert read_report(out) == report
+    assert all(photo.confidence is not None and 0 < photo.confidence < 1 for photo in report.photos)
     assert report.device is not None
     assert report.device.reason
     asked = json.loads((out / "project.json").read_text())

@@ -46,6 +46,9 @@ def test_cameras_of_an_exact_scene_are_found_with_their_focal(tmp_path: Path) ->
     assert scores.auc_5 > 0.97  # 0.2 px at 640 px are 0.02 degrees a point
     assert scores.focal_error < 0.01
     assert found.unplaced == ()
+    assert len(found.confidences) == 5
+    assert min(found.confidences) > 0.9
+    assert found.warnings == ()
     assert len(found.points) > 0.95 * len(scene.xyz)
     assert np.median(found.points.error_px) < 0.1  # in views of 160 px
 

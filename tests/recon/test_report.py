@@ -34,9 +34,9 @@ FULL = Report(
     seed=7,
     stages=(StageReport("matches", 2.5, 4.75, 512.0, resumed=True, details={"num_pairs": 3}),),
     photos=(
-        PhotoReport("a.jpg", placed=True, num_points=120, error_px=0.5, focal_px=800.0),
+        PhotoReport("a.jpg", placed=True, num_points=120, error_px=0.5, focal_px=800.0, confidence=0.97),
         PhotoReport("b.jpg", placed=True, is_heldout=True, num_points=80, error_px=0.75),
-        PhotoReport("c <i>.jpg", placed=False, reason="It shares nothing with the others."),
+        PhotoReport("c <i>.jpg", placed=False, reason="It shares nothing with the others.", hint="Leave it out."),
     ),
     pairs=(PairReport("a.jpg", "b.jpg", 300, 200), PairReport("a.jpg", "c <i>.jpg", 20, 4, rejected="too few matches")),
     warnings=("b.jpg is blurred.",),
@@ -66,10 +66,11 @@ def test_the_file_obeys_the_schema(report: Report, tmp_path: Path) -> None:
     [
         replace(FULL, seed=-1),
         replace(FULL, photos=(PhotoReport("a.jpg", placed=False),)),
+        replace(FULL, photos=(PhotoReport("a.jpg", placed=True, confidence=1.5),)),
         replace(FULL, outputs={"splats": "/somewhere/splats.ply"}),
         replace(FAILED, error=None),
     ],
-    ids=["negative seed", "unplaced without a reason", "absolute path", "failed without an error"],
+    ids=["negative seed", "unplaced without a reason", "more than certain", "absolute path", "failed without an error"],
 )
 def test_the_schema_refuses(wrong: Report) -> None:
     with pytest.raises(jsonschema.ValidationError):
@@ -94,6 +95,16 @@ def test_a_report_from_before_the_device_was_told_is_still_read(tmp_path: Path) 
     jsonschema.validate(plain, SCHEMA)
     (tmp_path / "report.json").write_text(json.dumps(plain))
     assert read_report(tmp_path) == FAILED
+
+
+def test_a_report_from_before_confidence_was_told_is_still_read(tmp_path: Path) -> None:
+    write_report(FULL, tmp_path)
+    plain = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    for photo in plain["photos"]:
+        del photo["confidence"], photo["hint"]
+    jsonschema.validate(plain, SCHEMA)
+    (tmp_path / "report.json").write_text(json.dumps(plain))
+    assert [photo.confidence for photo in read_report(tmp_path).photos] == [None, None, None]
 
 
 def test_values_that_json_lacks_are_refused() -> None:

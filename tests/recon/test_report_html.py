@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -151,3 +152,24 @@ def test_without_cameras_there_is_no_plan(cameras: list[dict[str, object]] | Non
     if cameras is not None:
         _write_cameras(tmp_path, cameras)
     assert plan_view(tmp_path) is None
+
+
+def test_doubtful_cameras_stand_out_and_unplaced_photos_say_what_to_do(tmp_path: Path) -> None:
+    photos = (
+        PhotoReport("a.jpg", placed=True, confidence=0.97),
+        PhotoReport("b.jpg", placed=True, confidence=0.21),
+        PhotoReport("c.jpg", placed=False, reason="It shares 11 matches.", hint="Take one between <a> and c."),
+    )
+    page, _ = _write(tmp_path, replace(REPORT, photos=photos))
+    assert "camera 97 % sure" in page
+    assert '<span class="bad">camera 21 % sure</span>' in page
+    assert page.count('<figure class="doubtful">') == 1
+    assert "It shares 11 matches. Take one between &lt;a&gt; and c." in page
+
+
+def test_the_reasons_of_unused_pairs_are_listed(tmp_path: Path) -> None:
+    page, _ = _write(tmp_path)
+    assert "Why 1 of 2 pairs were not used" in page
+    assert "a.jpg and c&lt;i&gt;.jpg: too few matches" in page
+    whole, _ = _write(tmp_path, replace(REPORT, pairs=REPORT.pairs[:1]))
+    assert "pairs were not used" not in whole
