@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon.focal import FocalEvidence
-from recon.match_photos import PairMatches
+from recon.match_graph import PairMatches
 from recon.regression.camera_graph import (
     CameraGraph,
     average_rotations,
