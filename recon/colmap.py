@@ -77,6 +77,7 @@ def map_photos(
         options = _pipeline_options(gates, seed)
         if first_pair is not None:
             options.init_image_id1, options.init_image_id2 = (photo + 1 for photo in first_pair)
+            options.init_num_trials, options.multiple_models = 1, False  # it is this pair or none
         models = pycolmap.incremental_mapping(database, folder, folder, options, next_image_callback=on_photo)
         usable = [model for model in models.values() if model.num_reg_images() >= 2 and model.num_points3D() > 0]
         if not usable:

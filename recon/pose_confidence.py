@@ -5,13 +5,12 @@ other placed photos, are within `RIGHT_WITHIN_DEG`. The probability is that of a
 scenes by `tests/bench/bench_pose_confidence.py`, which also shows how well it is calibrated.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.pair_rotations import PairRotation
 from recon.placement import agreeing_share
 from recon.pose_covariance import lower_median, pair_uncertainties
 from recon.sparse_model import MappingProblem, SparseModel
@@ -19,6 +18,7 @@ from recon.sparse_model import MappingProblem, SparseModel
 RIGHT_WITHIN_DEG = 2.0
 """Error up to which a camera counts as right."""
 
+_LEAST_SHARE = 0.05  # fewer agreeing matches speak no louder
 _MOST_TRACKED = 1000  # more points of three views tell no more
 
 
@@ -30,8 +30,6 @@ class PoseEvidence:
         sigma_deg: standard deviation of its pose relative to the nearer half of the other photos.
         agreeing_share: of its verified matches those that agree with the cameras, in [0, 1].
         num_tracked: its points that three or more photos see.
-        rotation_off_deg: between the rotations that its pairs give by themselves and those of the model, the median
-            over its matches.
         second_deg: how far the second opinion places it elsewhere relative to half of the others; None where it
             does not place it.
     """
@@ -39,14 +37,12 @@ class PoseEvidence:
     sigma_deg: float
     agreeing_share: float
     num_tracked: int
-    rotation_off_deg: float
     second_deg: float | None = None
 
 
 def gather_evidence(
     problem: MappingProblem,
     model: SparseModel,
-    rotations: Sequence[PairRotation],
     held_lenses: Mapping[int, float],
     *,
     max_error_px: float,
@@ -56,7 +52,6 @@ def gather_evidence(
     Args:
         problem: verified matches.
         model: as the last adjustment left it; two or more photos.
-        rotations: what single pairs say, see `pair_rotations`.
         held_lenses: see `pair_uncertainties`.
         max_error_px: up to which a match agrees with the cameras.
     """
@@ -68,7 +63,6 @@ def gather_evidence(
             sigma_deg=lower_median([sigma for pair, sigma in sigmas.items() if photo in pair]),
             agreeing_share=agreeing_share(problem, model, photo, max_error_px),
             num_tracked=int(np.sum(tracked == photo)),
-            rotation_off_deg=_rotation_off_deg([pair for pair in rotations if photo in (pair.a, pair.b)]),
         )
         for photo in sorted(model.cam_from_world)
     }
@@ -91,17 +85,16 @@ def features(evidence: PoseEvidence) -> NDArray[np.float64]:
         [
             1.0,
             np.log10(np.clip(evidence.sigma_deg, 0.01, 90)),
-            1 - evidence.agreeing_share,
+            -np.log(max(evidence.agreeing_share, _LEAST_SHARE)),
             np.log10(1 + min(evidence.num_tracked, _MOST_TRACKED)),
-            np.log1p(evidence.rotation_off_deg),
             np.log1p(evidence.second_deg or 0.0),
             float(evidence.second_deg is None),
         ]
     )
 
 
-COEFFICIENTS = (4.0, -2.0, -4.0, 0.5, -0.5, -1.0, -0.5)
-"""Of 1, log10(sigma), disagreeing share, log10(1 + tracked), log(1 + rotation off), log(1 + second), no second."""
+COEFFICIENTS = (1.589, -3.106, -1.806, 0.169, -0.828, -0.888)
+"""Of 1, log10(sigma), -log(agreeing share), log10(1 + tracked), log(1 + second), no second opinion."""
 
 
 def confidence(evidence: PoseEvidence) -> float:
@@ -118,23 +111,10 @@ def main_doubt(evidence: PoseEvidence) -> str:
         "its matches hardly determine it",
         "many of its matches contradict it",
         "few of its points are seen in a third photo",
-        "single pairs of photos turn it otherwise",
         "another way of placing the photos turns or moves it elsewhere",
         "it could not be confirmed from another beginning",
     )
     return doubts[int(np.argmax(losses[1:])) + 1]
 
 
-_USUAL = PoseEvidence(0.2, 0.95, 300, 0.5, 0.1)  # a photo that all is well with
-
-
-def _rotation_off_deg(pairs: Collection[PairRotation]) -> float:
-    """Median over the matches of the pairs; 0 without any."""
-    ranked = sorted((pair.off_deg, pair.num_own) for pair in pairs)
-    half = sum(num for _, num in ranked) / 2
-    passed = 0
-    for off_deg, num in ranked:
-        passed += num
-        if passed >= half:
-            return off_deg
-    return 0.0
+_USUAL = PoseEvidence(0.2, 0.95, 300, 0.1)  # a photo that all is well with

@@ -17,6 +17,9 @@ from recon.sparse_model import MAPPING_SIDE_PX, MappingProblem, SparseModel, res
 
 Floats = NDArray[np.float64]
 
+USUAL_RADIAL = 0.05
+"""Standard deviation of the radial coefficient of a lens; those of phones and zooms lie within twice that."""
+
 _LOSS_SCALE_PX = 1.0  # of the adjustment's Cauchy loss
 _LEAST_NOISE_PX = 0.2  # no keypoint is better; fewer residuals than unknowns would promise more
 _ROTATION_PRIOR = 1.0  # rad; what nothing determines is this uncertain
@@ -25,7 +28,11 @@ _LARGEST_DEG = 90.0
 
 
 def pair_uncertainties(
-    problem: MappingProblem, model: SparseModel, held_lenses: Mapping[int, float]
+    problem: MappingProblem,
+    model: SparseModel,
+    held_lenses: Mapping[int, float],
+    *,
+    radial_sigma: float = USUAL_RADIAL,
 ) -> dict[tuple[int, int], float]:
     """Standard deviation of the relative pose of every two placed photos, in degrees, at most 90.
 
@@ -35,8 +42,9 @@ def pair_uncertainties(
     Args:
         problem: holds the keypoints.
         model: as the last adjustment left it.
-        held_lenses: lenses that the adjustment held, with the standard deviation of their log(focal): they may be off
-            by that much, whatever the photos would tell. The focal lengths of the others come from the photos.
+        held_lenses: lenses whose focal length the adjustment held, with the standard deviation of its logarithm: it
+            may be off by that much, whatever the photos would tell. Those of the others come from the photos.
+        radial_sigma: the same for a radial coefficient of 0, which was held.
 
     Returns:
         By photos (a, b), a < b. Empty for fewer than two photos; 90 everywhere for a model without points.
@@ -45,14 +53,18 @@ def pair_uncertainties(
     pairs = list(combinations(placed, 2))
     if not len(model.point_of) or not pairs:
         return dict.fromkeys(pairs, _LARGEST_DEG)
-    covariance = _camera_covariance(problem, model, placed, held_lenses)
+    covariance = _camera_covariance(problem, model, placed, held_lenses, radial_sigma)
     blocks = covariance.reshape(len(placed), 6, len(placed), 6)
     position = {photo: i for i, photo in enumerate(placed)}
     return {(a, b): _relative_sigma_deg(model, blocks, (a, b), (position[a], position[b])) for a, b in pairs}
 
 
 def _camera_covariance(
-    problem: MappingProblem, model: SparseModel, placed: Sequence[int], held_lenses: Mapping[int, float]
+    problem: MappingProblem,
+    model: SparseModel,
+    placed: Sequence[int],
+    held_lenses: Mapping[int, float],
+    radial_sigma: float,
 ) -> Floats:
     """Covariance of the twists (rotation, translation) of all cameras, [6 V, 6 V]; the first camera is held."""
     lenses = sorted({problem.lens_of[photo] for photo in placed})
@@ -62,27 +74,32 @@ def _camera_covariance(
     noise = max(_LEAST_NOISE_PX, float(np.sqrt(np.sum(errors**2) / max(1, num_spare))))
     information = _reduced_information(of_cameras, of_points, model) / noise**2
     camera_prior = np.tile(np.repeat([_ROTATION_PRIOR, _scene_reach(model)], 3), len(placed))
-    information += np.diag(np.concatenate([camera_prior, np.full(len(lenses), _FOCAL_PRIOR)]) ** -2.0)
-    held = np.array([num_camera + i for i, lens in enumerate(lenses) if lens in held_lenses], np.int64)
+    lens_prior = np.repeat([_FOCAL_PRIOR, USUAL_RADIAL], len(lenses))
+    information += np.diag(np.concatenate([camera_prior, lens_prior]) ** -2.0)
+    held_sigma = np.array(
+        [held_lenses.get(lens, np.nan) for lens in lenses]
+        + [np.nan if model.lenses[lens].radial else radial_sigma for lens in lenses]
+    )
+    held = num_camera + np.flatnonzero(~np.isnan(held_sigma))
     free = np.setdiff1d(np.arange(6, len(information)), held)
     covariance = np.zeros_like(information)
     covariance[np.ix_(free, free)] = np.linalg.inv(information[np.ix_(free, free)])
-    # The adjustment saw one value of a held focal length; the true one would have moved the cameras by this much.
-    by_held = -covariance @ information[:, held]
-    variances = np.array([held_lenses[lens] ** 2 for lens in lenses if lens in held_lenses])
-    return (covariance + (by_held * variances) @ by_held.T)[:num_camera, :num_camera]
+    # The adjustment saw one value of what was held; the true one would have moved the cameras by this much.
+    by_held = -covariance @ information[:, held] * held_sigma[held - num_camera]
+    return (covariance + by_held @ by_held.T)[:num_camera, :num_camera]
 
 
 def _jacobians(
     problem: MappingProblem, model: SparseModel, placed: Sequence[int], lenses: Sequence[int]
 ) -> tuple[sparse.csr_matrix, Floats, Floats]:
-    """Weighted derivatives of all observations, lens distortion not counted.
+    """Weighted derivatives of all observations, to first order in the lens distortion.
 
     Returns:
-        By cameras and log(focal) of lenses, sparse [2 O, 6 V + L]; by points, [O, 2, 3]; the weighted errors, [O] px.
+        By twists of cameras, log(focal) and radial coefficient of lenses, sparse [2 O, 6 V + 2 L]; by points,
+        [O, 2, 3]; the weighted errors, [O] px.
     """
-    num, num_columns = len(model.point_of), 6 * len(placed) + len(lenses)
-    values, columns, by_points = np.zeros((num, 2, 7)), np.zeros((num, 2, 7), np.int64), np.zeros((num, 2, 3))
+    num, num_columns = len(model.point_of), 6 * len(placed) + 2 * len(lenses)
+    values, columns, by_points = np.zeros((num, 2, 8)), np.zeros((num, 2, 8), np.int64), np.zeros((num, 2, 3))
     for position, photo in enumerate(placed):
         rows = np.flatnonzero(model.photo_of == photo)
         lens = problem.lens_of[photo]
@@ -92,12 +109,15 @@ def _jacobians(
         by_points[rows] = projection @ transform[:3, :3]
         values[rows, :, :3] = projection @ -_cross_matrices(x)
         values[rows, :, 3:6] = projection
-        values[rows, :, 6] = x[:, :2] / x[:, 2:] * model.lenses[lens].focal * MAPPING_SIDE_PX
+        flat = x[:, :2] / x[:, 2:]
+        values[rows, :, 6] = flat * model.lenses[lens].focal * MAPPING_SIDE_PX
+        values[rows, :, 7] = values[rows, :, 6] * np.sum(flat**2, axis=1, keepdims=True)
         columns[rows, :, :6] = 6 * position + np.arange(6)
         columns[rows, :, 6] = 6 * len(placed) + lenses.index(lens)
+        columns[rows, :, 7] = columns[rows, :, 6] + len(lenses)
     residuals = np.minimum(residuals_px(model, problem), 100.0)
     weights = 1 / np.sqrt(1 + (residuals / _LOSS_SCALE_PX) ** 2)
-    row = np.repeat(np.arange(2 * num), 7)
+    row = np.repeat(np.arange(2 * num), 8)
     of_cameras = sparse.csr_matrix(
         ((values * weights[:, None, None]).ravel(), (row, columns.ravel())), shape=(2 * num, num_columns)
     )

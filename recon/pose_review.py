@@ -96,7 +96,7 @@ def examine_poses(
         if np.isclose(model.lenses[lens].focal, belief.focal, rtol=1e-9)
     }
     rotations = pair_rotations(problem, model, seed=seed)
-    evidence = gather_evidence(problem, model, rotations, held, max_error_px=max_error_px)
+    evidence = gather_evidence(problem, model, held, max_error_px=max_error_px)
     doubtful = sorted(evidence, key=lambda photo: confidence(evidence[photo]))
     other = second_model(problem, model, doubtful, gates, seed=seed + 1)
     if other is not None:

@@ -35,7 +35,7 @@ def second_model(
         None when no other beginning holds.
     """
     for photo in doubtful[:2]:
-        partner = _strongest_partner(problem, model, photo)
+        partner = _best_partner(model, photo, gates.min_init_angle_deg)
         if partner is None:
             continue
         try:
@@ -57,14 +57,24 @@ def disagreements_deg(first: SparseModel, second: SparseModel) -> dict[tuple[int
     return {(a, b): _pose_angle_deg(_b_from_a(first, a, b), _b_from_a(second, a, b)) for a, b in combinations(both, 2)}
 
 
-def _strongest_partner(problem: MappingProblem, model: SparseModel, photo: int) -> int | None:
-    """The placed photo with most verified matches; None without any."""
-    shared = {
-        (pair.b if pair.a == photo else pair.a): len(pair.indices)
-        for pair in problem.pairs
-        if photo in (pair.a, pair.b) and pair.a in model.cam_from_world and pair.b in model.cam_from_world
-    }
-    return max(shared, key=lambda other: shared[other]) if shared else None
+def _best_partner(model: SparseModel, photo: int, min_angle_deg: float) -> int | None:
+    """The photo with most common points of those from which they are seen under a large enough angle; None without."""
+    own = model.point_of[model.photo_of == photo]
+    common: dict[int, int] = {}
+    for other in set(model.cam_from_world) - {photo}:
+        points = model.xyz[np.intersect1d(own, model.point_of[model.photo_of == other])]
+        if len(points) and np.median(_ray_angles_deg(model, points, photo, other)) > min_angle_deg:
+            common[other] = len(points)
+    return max(common, key=lambda other: common[other], default=None)
+
+
+def _ray_angles_deg(model: SparseModel, points: Floats, a: int, b: int) -> Floats:
+    """Angles under which two photos see points [N, 3], [N]."""
+    rays = []
+    for T in (model.cam_from_world[a], model.cam_from_world[b]):
+        ray = points + T[:3, :3].T @ T[:3, 3]  # the centre is -R^T t
+        rays.append(ray / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-12))
+    return np.asarray(np.degrees(np.arccos(np.clip(np.sum(rays[0] * rays[1], axis=1), -1, 1))))
 
 
 def _b_from_a(model: SparseModel, a: int, b: int) -> Floats:

@@ -1,5 +1,6 @@
 """What the graph of placed photos makes doubtful: guessed scales, things that look alike, matches that are missing."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 
@@ -14,6 +15,7 @@ _LEAST_PAIR_POINTS = 15  # for a direction of translation that is worth somethin
 _LEAST_TRIANGLE_DEG = 5.0  # three directions fix a triangle unless it is flat
 _STRONG_PAIR = 50  # matches: weaker pairs of true scenes have rotations 10 degrees off
 _CONTRADICTED_SHARE = 0.4  # a pair with fewer of its matches in agreement contradicts the cameras
+_WEIGHTY_SHARE = 0.2  # of a photo's matches: fewer that contradict its camera are outvoted
 _MAX_CYCLE_DEG = 5.0
 _SEEN_SHARE = 0.6  # of the points of either photo that the other should see
 _MAX_VIEW_ANGLE_DEG = 25.0  # further apart photos may well fail to match
@@ -37,10 +39,12 @@ def structure_warnings(
         names: of all photos.
         tried: pairs (a, b), a < b, that were matched, with or without success.
     """
+    suspects = _weighty_contradictions(rotations)
+    heard = tuple(pair for pair in rotations if not contradicts(pair) or any(pair is own for own in suspects))
     return (
         *_scale_warnings(model, names),
-        *_contradiction_warnings(rotations, names),
-        *_cycle_warnings(rotations, names),
+        *_contradiction_warnings(suspects, names),
+        *_cycle_warnings(heard, names),
         *_missing_match_warnings(problem, model, names, tried),
     )
 
@@ -83,18 +87,34 @@ def _scale_warnings(model: SparseModel, names: Sequence[str]) -> Iterable[str]:
             f"one more photo near {names[joint[0]]} of what both sides show" if joint else "one more photo between them"
         )
         yield (
-            f"The scale between {listed(inside, names)} and {listed(outside, names)} is a guess: they are linked "
-            f"only by points that two photos see. Take {hint}."
+            f"The scale between {listed(inside, names)} on one side and {listed(outside, names)} on the other is a "
+            f"guess: only points that two photos see link them. Take {hint}."
         )
 
 
-def _contradiction_warnings(rotations: tuple[PairRotation, ...], names: Sequence[str]) -> Iterable[str]:
-    worst = sorted((pair for pair in rotations if contradicts(pair)), key=lambda pair: -pair.num_own)
-    for pair in worst[:_MAX_NAMED]:
+def _contradiction_warnings(suspects: Sequence[PairRotation], names: Sequence[str]) -> Iterable[str]:
+    for pair in suspects[:_MAX_NAMED]:
         yield (
             f"{names[pair.a]} and {names[pair.b]} have {pair.num_own} matches that contradict their cameras: "
             "things that look alike may have been taken for each other."
         )
+
+
+def _weighty_contradictions(rotations: tuple[PairRotation, ...]) -> list[PairRotation]:
+    """Pairs that contradict the cameras, strongest first, without those that the other pairs of both photos outvote.
+
+    Measured: of fountain and fox, six photos each, all cameras within 1 degree, two pairs of 70 to 95 matches mix up
+    things that look alike; they are 10 and 18 % of the matches of the photo that both share.
+    """
+    against = [pair for pair in rotations if contradicts(pair)]
+    total, contrary = Counter[int](), Counter[int]()
+    for counts, pairs in ((total, rotations), (contrary, against)):
+        for pair in pairs:
+            counts.update({pair.a: pair.num_matches, pair.b: pair.num_matches})
+    weighty = [
+        pair for pair in against if max(contrary[photo] / total[photo] for photo in (pair.a, pair.b)) >= _WEIGHTY_SHARE
+    ]
+    return sorted(weighty, key=lambda pair: -pair.num_own)
 
 
 def contradicts(pair: PairRotation) -> bool:

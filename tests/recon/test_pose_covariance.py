@@ -36,7 +36,7 @@ def test_uncertainties_are_the_spread_of_repeated_adjustments() -> None:
         adjusted = adjust(noisy(problem, seed), exact).model
         for pair, angle in disagreements_deg(adjusted, exact).items():
             errors.setdefault(pair, []).append(angle)
-    predicted = pair_uncertainties(noisy(problem, 99), exact, {0: 0.0})
+    predicted = pair_uncertainties(noisy(problem, 99), exact, {0: 0.0}, radial_sigma=0.0)
     for pair, angles in errors.items():
         ratio = predicted[pair] / np.sqrt(np.mean(np.square(angles)))
         assert 0.6 < ratio < 1.4  # 30 draws know a spread to 13 %; the larger of two angles is a bit above either
@@ -62,6 +62,12 @@ def test_a_focal_length_that_may_be_wrong_makes_cameras_uncertain() -> None:
     problem, model = arc_model(3, spread_deg=10)
     sure, guessed = pair_uncertainties(problem, model, {0: 0.0}), pair_uncertainties(problem, model, {0: 0.35})
     assert all(guessed[pair] > 3 * sure[pair] for pair in sure)
+
+
+def test_a_lens_that_may_bend_makes_cameras_uncertain() -> None:
+    problem, model = arc_model(3)
+    straight, bent = (pair_uncertainties(problem, model, {}, radial_sigma=sigma) for sigma in (0.0, 0.2))
+    assert all(bent[pair] > 1.2 * straight[pair] for pair in straight)
 
 
 def test_few_points_on_a_small_patch_make_a_camera_uncertain() -> None:

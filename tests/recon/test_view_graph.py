@@ -48,7 +48,7 @@ def test_links_through_two_views_only_are_named_with_what_to_do() -> None:
     problem, model = scene(linked_by_two_views())
     assert scale_groups(model) == [{0, 1, 2}, {2, 3}, {3, 4}]
     told = [text for text in warnings_of(problem, model) if "scale" in text]
-    assert "between IMG_0, IMG_1 and IMG_2 and IMG_3 is a guess" in told[0]
+    assert "between IMG_0, IMG_1 and IMG_2 on one side and IMG_3 on the other is a guess" in told[0]
     assert "Take one more photo near IMG_2" in told[0]
 
 
@@ -92,6 +92,16 @@ def test_matches_that_contradict_the_cameras_are_told_by_name() -> None:
     told = warnings_of(MappingProblem(keypoints, pairs, problem.lens_of), model)
     assert any("IMG_0 and IMG_4 have 200 matches that contradict" in text for text in told)
     assert any("rotations between" in text and "IMG_4" in text for text in told)
+
+
+def test_a_few_matches_that_all_others_outvote_are_not_told() -> None:
+    good = [PairRotation(a, b, np.eye(3), 300, 300, 300, 0.0) for a, b in combinations(range(4), 2) if (a, b) != (0, 3)]
+    bad = PairRotation(0, 3, np.diag([-1.0, -1.0, 1.0]), 80, 80, 2, 180.0)
+    problem, model = scene(np.ones((4, 200), bool))
+    assert structure_warnings(problem, model, (*good, bad), NAMES, tried=()) == ()
+    heavy = replace(bad, num_matches=300, num_own=300)
+    told = structure_warnings(problem, model, (*good, heavy), NAMES, tried=())
+    assert len(told) == 2
 
 
 def test_photos_that_should_match_and_do_not_are_told_by_name() -> None:
