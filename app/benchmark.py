@@ -45,6 +45,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--views", nargs="+", type=number(int, 2, 100), default=[3, 4, 6, 9], metavar="N", help="default 3 4 6 9"
     )
+    parser.add_argument(
+        "--spacing",
+        type=one_of("splits", "wide"),
+        default="splits",
+        metavar="splits|wide",
+        help="photos of splits.json, which overlap well, or spread over the whole capture; default splits",
+    )
     parser.add_argument("--seeds", type=number(int, 1, 100), default=1, metavar="N", help="how many; default 1")
     parser.add_argument(
         "--intrinsics",
@@ -116,13 +123,14 @@ def _plan(parsed: argparse.Namespace) -> "BenchPlan":
     views = tuple(sorted(set(parsed.views)))
     for scene in scenes:
         for num_views in views:
-            choose_photos(scene, num_views)  # what cannot work fails now, not after an hour
+            choose_photos(scene, num_views, parsed.spacing)  # what cannot work fails now, not after an hour
     config = PRESETS[parsed.preset]
     if parsed.matcher is not None:
         config = replace(config, matching=replace(config.matching, matcher=parsed.matcher))
     return BenchPlan(
         scenes=scenes,
         views=views,
+        spacing=parsed.spacing,
         intrinsics=("unknown", "known") if parsed.intrinsics == "both" else (parsed.intrinsics,),
         seeds=tuple(range(parsed.seeds)),
         methods=tuple(dict.fromkeys(parsed.methods)),
@@ -164,6 +172,7 @@ def _heading(plan: "BenchPlan") -> str:
 
     return (
         f"# Cameras from a few photos\n\nhandful {program_version()}, matcher {plan.config.matching.matcher}, "
+        f"photos by {'the splits' if plan.spacing == 'splits' else 'wide spacing'}, "
         f"{date.today().isoformat()}, Python {platform.python_version()}. Mean over the seeds of each cell. "
         "Photos that are not placed count as failures.\n\n"
     )

@@ -1,15 +1,18 @@
 """Photo sets with known cameras, and which of their photos a measurement with few of them takes."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from recon.camera_files import read_cameras
 from recon.errors import ReconError
 from recon.undistort import DistortedCamera
+
+Spacing = Literal["splits", "wide"]
 
 _WHAT_A_SCENE_IS = "A scene is a folder with images/, splits.json and cameras.json."
 
@@ -20,7 +23,7 @@ class BenchScene:
 
     Attributes:
         folder: holds `images/`.
-        truth: cameras by file name.
+        truth: cameras by file name, of photos that are there.
         splits: number of photos -> their paths relative to the folder.
         order: paths such that each photo overlaps with earlier ones; empty where the scene has none.
     """
@@ -45,7 +48,8 @@ def read_scene(folder: Path) -> BenchScene:
     for name in ("images", "splits.json", "cameras.json"):
         if not (folder / name).exists():
             raise ReconError(f"{folder} is no scene to measure on: it has no {name}.", _WHAT_A_SCENE_IS)
-    truth = read_cameras(folder / "cameras.json")
+    known = read_cameras(folder / "cameras.json")
+    truth = {name: camera for name, camera in known.items() if (folder / "images" / name).is_file()}
     try:
         document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
         splits = {int(key): _paths(split["train"]) for key, split in document["splits"].items() if key.isdigit()}
@@ -60,15 +64,20 @@ def read_scene(folder: Path) -> BenchScene:
     return BenchScene(folder, truth, splits, order)
 
 
-def choose_photos(scene: BenchScene, num_views: int) -> tuple[str, ...]:
+def choose_photos(scene: BenchScene, num_views: int, spacing: Spacing = "splits") -> tuple[str, ...]:
     """Which photos of a scene a measurement takes, sorted paths relative to its folder.
 
-    The split of that size; where there is none, the first photos of `order`, so that the set holds the smaller
-    splits and lies in the larger ones; without an order, photos spaced evenly in the next larger split.
+    By `splits` neighbours overlap well: the split of that size; where there is none, the first photos of `order`, so
+    that the set holds the smaller splits and lies in the larger ones; without an order, photos spaced evenly in the
+    next larger split. `wide` takes photos spaced evenly over the whole capture, in the order of their names.
 
     Raises:
         ReconError: the scene has no set of that size.
     """
+    if spacing == "wide":
+        if num_views > len(scene.truth):
+            raise ReconError(f"{scene.name} has {len(scene.truth)} photos, not {num_views}.", "Ask for fewer views.")
+        return _spaced_evenly([f"images/{name}" for name in scene.truth], num_views)
     if num_views in scene.splits:
         return tuple(sorted(scene.splits[num_views]))
     larger = min((size for size in scene.splits if size > num_views), default=None)
@@ -77,9 +86,12 @@ def choose_photos(scene: BenchScene, num_views: int) -> tuple[str, ...]:
         raise ReconError(f"{scene.name} has no set of {num_views} photos.", f"Its splits have {sizes} photos.")
     if len(scene.order) >= num_views and set(scene.order[:num_views]) <= set(scene.splits[larger]):
         return tuple(sorted(scene.order[:num_views]))
-    candidates = sorted(scene.splits[larger])
-    chosen = np.round(np.linspace(0, len(candidates) - 1, num_views)).astype(int)
-    return tuple(candidates[index] for index in chosen)
+    return _spaced_evenly(scene.splits[larger], num_views)
+
+
+def _spaced_evenly(paths: Iterable[str], number: int) -> tuple[str, ...]:
+    ordered = sorted(paths)
+    return tuple(ordered[index] for index in np.round(np.linspace(0, len(ordered) - 1, number)).astype(int))
 
 
 def _paths(value: Any) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from recon.artefacts import ArtefactError, load_artefact, save_artefact, to_json
-from recon.benchmark_scenes import BenchScene, choose_photos
+from recon.benchmark_scenes import BenchScene, Spacing, choose_photos
 from recon.config import ReconConfig
 from recon.errors import ReconError
 from recon.match_graph import MatchGraph, PairMatches
@@ -39,6 +39,7 @@ class BenchPlan:
     Attributes:
         scenes: photo sets.
         views: numbers of photos.
+        spacing: which photos; see `choose_photos`.
         intrinsics: what is told of the lenses: nothing beyond what the files say themselves, or all.
         seeds: of the pose step; the matches are shared.
         methods: ours, plain COLMAP, or both.
@@ -47,6 +48,7 @@ class BenchPlan:
 
     scenes: tuple[BenchScene, ...]
     views: tuple[int, ...]
+    spacing: Spacing
     intrinsics: tuple[Intrinsics, ...]
     seeds: tuple[int, ...]
     methods: tuple[Method, ...]
@@ -110,7 +112,7 @@ def _sets(plan: BenchPlan, done: Sequence[PoseRow]) -> Iterator[_Set]:
     settled = {(row.key, row.settings) for row in done}
     for scene in plan.scenes:
         for num_views in plan.views:
-            paths = choose_photos(scene, num_views)
+            paths = choose_photos(scene, num_views, plan.spacing)
             settings = settings_digest(plan.config, paths)
             for method in plan.methods:
                 runs = tuple(
@@ -136,7 +138,7 @@ def rows_of_plan(plan: BenchPlan, rows: Iterable[PoseRow]) -> list[PoseRow]:
         ((scene.name, num_views, intrinsics, seed, method), settings_digest(plan.config, paths)[method])
         for scene in plan.scenes
         for num_views in plan.views
-        for paths in [choose_photos(scene, num_views)]
+        for paths in [choose_photos(scene, num_views, plan.spacing)]
         for intrinsics in plan.intrinsics
         for method in plan.methods
         for seed in plan.seeds

@@ -51,6 +51,14 @@ def test_between_splits_without_an_order_photos_are_spaced_evenly(tmp_path: Path
     assert chosen(folder, 4) == [0, 2, 3, 5]
 
 
+def test_wide_sets_are_spread_over_the_whole_capture(tmp_path: Path) -> None:
+    scene = read_scene(make_scene(tmp_path / "s", {"3": [0, 1, 2]}))
+    assert choose_photos(scene, 3, "wide") == ("images/0.png", "images/2.png", "images/5.png")
+    assert len(choose_photos(scene, 6, "wide")) == 6
+    with pytest.raises(ReconError, match="has 6 photos, not 7"):
+        choose_photos(scene, 7, "wide")
+
+
 def test_more_photos_than_any_split_are_refused(tmp_path: Path) -> None:
     scene = read_scene(make_scene(tmp_path / "s", {"3": [0, 1, 2]}))
     with pytest.raises(ReconError, match="no set of 4 photos"):

@@ -19,7 +19,13 @@ CONFIG = replace(PRESETS["draft"], matching=replace(PRESETS["draft"].matching, m
 
 
 def plan_of(folder: Path, **changes: object) -> BenchPlan:
-    settings: dict = {"views": (3,), "intrinsics": ("unknown",), "seeds": (0,), "methods": ("handful",)} | changes
+    settings: dict = {
+        "views": (3,),
+        "spacing": "splits",
+        "intrinsics": ("unknown",),
+        "seeds": (0,),
+        "methods": ("handful",),
+    } | changes
     return BenchPlan(scenes=(read_scene(folder),), config=settings.pop("config", CONFIG), **settings)
 
 
