@@ -69,6 +69,7 @@ def examine() -> Iterator[Finding]:
     yield from _torch()
     yield _libraries()
     yield from _weights()
+    yield from _plugins()
     yield from _window()
 
 
@@ -184,6 +185,23 @@ def _weights() -> Iterator[Finding]:
             yield Finding(
                 "weights", "ok", f"{name} from {file.distribution} {_version(file.distribution)}, checksum right"
             )
+
+
+def _plugins() -> Iterator[Finding]:
+    """Matchers of other packages; they are loaded, as a run would."""
+    from matching import plugins
+    from matching.weights import WeightsError
+
+    points = plugins.installed()
+    if not points:
+        yield Finding("plug-ins", "no", f"no matchers beside ours (entry points in {plugins.GROUP})")
+    for name, point in points.items():
+        try:
+            plugins.load(name, max_keypoints=64)
+        except (plugins.PluginError, WeightsError) as error:
+            yield Finding("plug-ins", "no", error.message)
+        else:
+            yield Finding("plug-ins", "ok", f"matcher {name} from {plugins.source(point)}")
 
 
 def _window() -> Iterator[Finding]:

@@ -31,7 +31,8 @@ EXAMPLES = (
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse what follows `handful reconstruct`."""
-    from recon.config import PRESETS  # loads torch
+    from matching.matcher import BUILT_IN  # these load torch
+    from recon.config import PRESETS
 
     parser = ArgumentParser(
         "handful reconstruct",
@@ -54,7 +55,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         metavar="FILE",
         help="known cameras: cameras.json, COLMAP folder, transforms.json",
     )
-    parser.add_argument("--matcher", type=one_of("xfeat", "sift"), metavar="xfeat|sift", help="default xfeat")
+    parser.add_argument(
+        "--matcher", metavar="NAME", help=f"{', '.join(BUILT_IN)}, or an installed plug-in; default fast"
+    )
     parser.add_argument(
         "--device",
         type=one_of("auto", "cpu", "cuda"),

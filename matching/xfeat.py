@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from matching import lightglue, weights
+from matching.detection import best_inside, to_padded_tensor
 from matching.types import Features, Matches
 
 # The network halves the photo five times. Kornia would resample other sizes; we pad, so that no pixel moves.
@@ -40,14 +41,10 @@ class XFeatMatcher:
     def detect(self, rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Features:
         """Detect and describe keypoints; see `matching.matcher.SparseMatcher`."""
         height, width = rgb.shape[:2]
-        padding = ((0, -height % _SIZE_STEP), (0, -width % _SIZE_STEP), (0, 0))
-        padded = np.pad(rgb, padding, mode="edge").astype(np.float32) / 255
-        found = self._xfeat.detectAndCompute(torch.from_numpy(padded).permute(2, 0, 1)[None], top_k=_ALL_KEYPOINTS)[0]
-        column, row = found["keypoints"].long().unbind(1)
-        keep = (column < width) & (row < height)
-        if mask is not None:
-            keep &= torch.from_numpy(mask)[row.clamp(max=height - 1), column.clamp(max=width - 1)]
-        best = keep.nonzero()[: self._max_keypoints, 0]  # XFeat sorts by score
+        found = self._xfeat.detectAndCompute(to_padded_tensor(rgb, _SIZE_STEP), top_k=_ALL_KEYPOINTS)[0]
+        best = best_inside(
+            found["keypoints"], found["scores"], shape=(height, width), mask=mask, max_keypoints=self._max_keypoints
+        )
         return Features(
             keypoints=found["keypoints"][best].float().numpy() + np.float32(0.5),  # XFeat counts from the pixel centre
             descriptors=found["descriptors"][best].numpy(),

