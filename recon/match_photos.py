@@ -15,6 +15,9 @@ from matching.types import Features, Matches
 from matching.weights import WeightsError
 from recon.bounds import check_bounds
 from recon.errors import ReconError
+from recon.keypoint_adjustment import adjust_keypoints
+from recon.match_graph import MatchGraph, PairMatches
+from recon.pair_choice import bridging_pairs, choose_pairs, similarities
 from recon.photo import Photo
 from recon.photo_rolls import choose_rolls, rolled, strongest, unrolled
 from recon.progress import Progress, no_progress
@@ -67,49 +70,32 @@ class MatchingConfig:
         },
     )
 
+    refine: bool = field(
+        default=True,
+        metadata={"help": "slide photos over each other to place matches to a tenth of a pixel", "unit": ""},
+    )
+    all_pairs_up_to: int = field(
+        default=20,
+        metadata={"help": "with more photos only those that look alike are matched", "unit": "", "low": 2, "high": 500},
+    )
+    neighbours: int = field(
+        default=10,
+        metadata={"help": "of each photo the most similar ones matched then", "unit": "", "low": 1, "high": 100},
+    )
+
     def __post_init__(self) -> None:
         check_bounds(self)
         check_name(self.matcher)
 
 
-@dataclass(frozen=True)
-class PairMatches:
-    """Verified matches of a pair of photos.
-
-    Attributes:
-        a, b: positions of the photos, a < b.
-        indices: [M, 2] int64, rows into the keypoints of a and of b; those that agree with one epipolar geometry.
-        num_matches: before verification.
-        rejected: one sentence why the pair must not be used, None for a good pair.
-    """
-
-    a: int
-    b: int
-    indices: NDArray[np.int64]
-    num_matches: int
-    rejected: str | None
-
-
-@dataclass(frozen=True)
-class MatchGraph:
-    """Keypoints of all photos and the matches of all pairs.
-
-    Attributes:
-        keypoints: per photo [N, 2] float32, px of the photo at full size; the first pixel's centre is (0.5, 0.5).
-        pairs: every pair a < b, rejected ones included.
-    """
-
-    keypoints: tuple[NDArray[np.float32], ...]
-    pairs: tuple[PairMatches, ...]
-
-
 def match_photos(
     photos: Sequence[Photo], config: MatchingConfig = MatchingConfig(), progress: Progress = no_progress
 ) -> MatchGraph:
-    """Match all pairs of photos and keep the matches that one epipolar geometry explains.
+    """Match pairs of photos and keep the matches that one epipolar geometry explains.
 
-    Keypoints outside a photo's mask are not used. Photos that do not match as they are are tried turned by quarters,
-    unless the matcher does not mind. The result does not depend on chance.
+    All pairs of a handful; of more photos those that look alike or were taken one after the other. Keypoints outside
+    a photo's mask are not used. Photos that do not match as they are are tried turned by quarters, unless the matcher
+    does not mind. Keypoints then move to where the photos agree best. The result does not depend on chance.
 
     Raises:
         ReconError: no pair has enough verified matches, or the matcher's weights are missing.
@@ -124,10 +110,13 @@ def match_photos(
     session.match_upright()
     if not matcher.is_rotation_invariant:
         session.match_rolled()
-    progress(session.total, session.total, f"Matched {len(session.pairs)} pairs")
     verified = tuple(session.pairs.values())
     _require_a_good_pair(verified)
-    return MatchGraph(tuple(map(session.full_size_keypoints, range(len(photos)))), verified)
+    graph = MatchGraph(tuple(map(session.full_size_keypoints, range(len(photos)))), verified)
+    if config.refine:
+        graph = session.refined(graph)
+    progress(session.total, session.total, f"Matched {len(session.pairs)} pairs")
+    return graph
 
 
 class _Session:
@@ -141,14 +130,14 @@ class _Session:
         self.features: list[Features] = []
         self.pairs: dict[tuple[int, int], PairMatches] = {}
         self.searched: dict[tuple[int, int], Features] = {}
-        self.done, self.total = 0, len(photos) + math.comb(len(photos), 2)
+        # Of many photos fewer pairs are matched; how many turns out when they have been looked at.
+        self.done, self.total = 0, len(photos) + math.comb(min(len(photos), config.all_pairs_up_to), 2)
 
     def match_upright(self) -> None:
         for photo in self.photos:
             self._step(f"Finding keypoints in {photo.name}")
             self.features.append(self._detect(photo, 0))
-        for a, b in combinations(range(len(self.photos)), 2):
-            self._match(a, b)
+        self._match_all(list(combinations(range(len(self.photos)), 2)) if self._is_handful() else self._alike_pairs())
 
     def match_rolled(self) -> None:
         """Find photos that must be turned to match, and match them anew."""
@@ -165,6 +154,27 @@ class _Session:
             self._step(f"Finding keypoints in {self.photos[index].name}, turned")
             self.features[index] = self._detect(self.photos[index], self.rolls[index])
         for a, b in stale:
+            self._match(a, b)
+
+    def refined(self, graph: MatchGraph) -> MatchGraph:
+        """The graph with its keypoints moved to where the photos agree best."""
+        self.total = self.done + sum(pair.rejected is None for pair in graph.pairs)
+        return adjust_keypoints(self.photos, graph, max_side_px=self.config.max_side_px, step=self._step)
+
+    def _is_handful(self) -> bool:
+        has_descriptors = all(features.descriptors.shape[1] for features in self.features)
+        return len(self.photos) <= self.config.all_pairs_up_to or not has_descriptors
+
+    def _alike_pairs(self) -> list[tuple[int, int]]:
+        """Match pairs of photos that look alike, and return those that may link what then falls into groups."""
+        alike = similarities(self.features)
+        self._match_all(choose_pairs(alike, neighbours=self.config.neighbours))
+        linked = [pair for pair, matches in self.pairs.items() if matches.rejected is None]
+        return bridging_pairs(alike, linked, self.pairs, most=len(self.photos))
+
+    def _match_all(self, pairs: Sequence[tuple[int, int]]) -> None:
+        self.total = self.done + len(pairs)
+        for a, b in pairs:
             self._match(a, b)
 
     def full_size_keypoints(self, index: int) -> NDArray[np.float32]:

@@ -11,7 +11,8 @@ from recon.dense import DenseScene, make_dense
 from recon.device import choose_device
 from recon.errors import ReconError
 from recon.heldout import resolve_heldout, score_heldout
-from recon.match_photos import MatchGraph, PairMatches, match_photos
+from recon.match_graph import MatchGraph, PairMatches
+from recon.match_photos import match_photos
 from recon.meshing import extract_mesh
 from recon.optimise import background_of, optimise
 from recon.photo import Photo

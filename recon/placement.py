@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.match_photos import PairMatches
+from recon.match_graph import PairMatches
 from recon.scene import UnplacedPhoto
 from recon.sparse_model import MAPPING_SIDE_PX, MappingProblem, SparseModel, undistorted_rays, without_photos
 

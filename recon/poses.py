@@ -11,7 +11,7 @@ from recon.errors import ReconError
 from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches
 from recon.lens_refinement import refine_model
 from recon.mapping import find_model
-from recon.match_photos import MatchGraph
+from recon.match_graph import MatchGraph
 from recon.photo import Photo
 from recon.placement import unplaced_photos, without_contradicted_photos
 from recon.progress import Progress, no_progress

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.match_photos import PairMatches
+from recon.match_graph import PairMatches
 from recon.undistort import distort, straighten
 
 MAPPING_SIDE_PX = 1024

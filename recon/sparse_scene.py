@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from recon.errors import ReconError
 from recon.focal import TYPICAL_FOCAL
-from recon.match_photos import MatchGraph
+from recon.match_graph import MatchGraph
 from recon.photo import Photo
 from recon.scene import PointCloud, Reconstruction, View
 from recon.sparse_model import MAPPING_SIDE_PX, Lens, MappingProblem, SparseModel

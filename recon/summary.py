@@ -10,7 +10,7 @@ import numpy as np
 from recon.config import ReconConfig
 from recon.dense import DenseScene
 from recon.errors import ReconError
-from recon.match_photos import MatchGraph
+from recon.match_graph import MatchGraph
 from recon.photo_loading import PhotoSet
 from recon.progress import Cancelled, StageName
 from recon.report import DeviceReport, HeldoutReport, PairReport, PhotoReport, Report, ReportError, StageReport, Status

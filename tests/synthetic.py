@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from recon.match_photos import MatchGraph, PairMatches
+from recon.match_graph import MatchGraph, PairMatches
 from recon.photo import Photo
 from splatting.camera import Camera
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_matches
-from recon.match_photos import MatchGraph
+from recon.match_graph import MatchGraph
 from recon.sparse_model import MappingProblem, to_mapping_frame
 from splatting.camera import Camera
 from tests.synthetic import arc_of_cameras, exact_scene

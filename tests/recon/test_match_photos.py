@@ -137,7 +137,8 @@ def test_progress_runs_to_the_end_and_can_cancel(tmp_path):
     photos, calls = crops_of_one_wall(tmp_path, 3), []
     config = replace(SMALL, matcher="sift")
     match_photos(photos, config, lambda done, total, message: calls.append((done, total)))
-    assert calls == [(done, 6) for done in range(7)]
+    # three photos and three pairs, then the refinement of three good pairs
+    assert calls == [*((done, 6) for done in range(6)), *((done, 9) for done in range(6, 10))]
 
     def cancel(done, total, message):
         raise Cancelled

@@ -7,7 +7,8 @@ import pytest
 
 from recon.camera_files import read_cameras
 from recon.errors import ReconError
-from recon.match_photos import MatchGraph, MatchingConfig, PairMatches, match_photos
+from recon.match_graph import MatchGraph, PairMatches
+from recon.match_photos import MatchingConfig, match_photos
 from recon.photo_loading import load_photos
 from recon.pose_metrics import focal_error, score_poses
 from recon.poses import PoseConfig, estimate_poses, reconstruction_from_cameras
