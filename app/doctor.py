@@ -180,7 +180,8 @@ def _weights() -> Iterator[Finding]:
         try:
             weights.load(file)
         except weights.WeightsError as error:
-            yield Finding("weights", "BAD", f"{name}: {error.message}")
+            is_needed = file in (weights.XFEAT, weights.LIGHTERGLUE)  # of the default matcher
+            yield Finding("weights", "BAD" if is_needed else "no", f"{name}: {error.message}")
         else:
             yield Finding(
                 "weights", "ok", f"{name} from {file.distribution} {_version(file.distribution)}, checksum right"

@@ -72,12 +72,10 @@ class UnionMatcher:
     def _of_part(self, features: Features, label: int) -> tuple[NDArray[np.int64], Features]:
         """The rows of one part's keypoints, and these as that part made them."""
         rows = np.flatnonzero(features.descriptors[:, 0] == label)
-        depth = self._parts[label][1]
-        descriptors = np.ascontiguousarray(features.descriptors[rows, 1 : 1 + depth])
-        own = replace(
+        descriptors = np.ascontiguousarray(features.descriptors[rows, 1 : 1 + self._parts[label][1]])
+        return rows, replace(
             features, keypoints=features.keypoints[rows], descriptors=descriptors, scores=features.scores[rows]
         )
-        return rows, own
 
 
 def _ranks(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,13 +1,14 @@
 """Matchers of other packages are found by their entry points, loaded, and told from what is none."""
 
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
 
 from app import doctor
-from matching import plugins
+from matching import plugins, weights
 from matching.matcher import create
 from matching.plugins import PluginError
 from recon.errors import ReconError
@@ -119,6 +120,13 @@ def test_doctor_lists_plug_ins_and_why_one_does_not_work(plugin):
     found = {(finding.state, finding.text) for finding in doctor._plugins()}
     assert ("ok", "matcher grid from handful-grid 1.2") in found
     assert any(state == "no" and "no network" in text for state, text in found)
+
+
+@pytest.mark.parametrize(("name", "state"), [("XFEAT", "BAD"), ("ALIKED", "no"), ("DISK_LIGHTGLUE", "no")])
+def test_doctor_minds_missing_weights_of_the_default_matcher_only(monkeypatch, name, state):
+    monkeypatch.setattr(weights, name, replace(getattr(weights, name), package="no_such_package_here"))
+    found = {finding.text.split(":")[0].split(" ")[0]: finding.state for finding in doctor._weights()}
+    assert found[name] == state
 
 
 def test_doctor_says_that_there_are_none(monkeypatch):
