@@ -38,14 +38,7 @@ class AlikedMatcher:
         assert not unexpected
         assert set(missing) <= _DERIVED_BUFFERS
         self._aliked.eval()
-        self._lightglue = lightglue.build(
-            weights.load(weights.ALIKED_LIGHTGLUE),
-            input_dim=128,
-            descriptor_dim=256,
-            num_layers=9,
-            num_heads=4,
-            is_adaptive=True,
-        )
+        self._lightglue = lightglue.build(weights.load(weights.ALIKED_LIGHTGLUE), lightglue.LIGHTGLUE)
 
     @torch.inference_mode()
     def detect(self, rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Features:

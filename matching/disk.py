@@ -30,14 +30,7 @@ class DiskMatcher:
         self._disk = kornia.feature.DISK()
         self._disk.load_state_dict(weights.load(weights.DISK))
         self._disk.eval()
-        self._lightglue = lightglue.build(
-            weights.load(weights.DISK_LIGHTGLUE),
-            input_dim=128,
-            descriptor_dim=256,
-            num_layers=9,
-            num_heads=4,
-            is_adaptive=True,
-        )
+        self._lightglue = lightglue.build(weights.load(weights.DISK_LIGHTGLUE), lightglue.LIGHTGLUE)
 
     @torch.inference_mode()
     def detect(self, rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Features:

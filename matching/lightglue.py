@@ -1,6 +1,7 @@
 """Kornia's LightGlue, built offline from a file of weights and with a faster cross-attention."""
 
 import re
+from dataclasses import dataclass
 
 import torch
 from kornia.feature import LightGlue
@@ -15,7 +16,29 @@ _DERIVED_BUFFERS = {"confidence_thresholds"}
 # LighterGlue's file also holds a copy of XFeat, and DISK's a scalar of each layer that only training used.
 _UNUSED = re.compile(r"extractor\..*|log_assignment\.\d+\.r")
 
-_EARLY_STOP, _PRUNING = 0.95, 0.99  # as its authors chose
+
+@dataclass(frozen=True)
+class Shape:
+    """Which LightGlue a file of weights belongs to, and how its work is cut short (LightGlue paper, sec. 3.3).
+
+    Attributes:
+        input_dim, descriptor_dim, num_layers, num_heads: of the network.
+        early_stop: share of the keypoints that must be decided for the layers left to be skipped; -1 skips none.
+        pruning: how sure it must be that a keypoint has no match for it to be dropped on the way.
+    """
+
+    input_dim: int
+    descriptor_dim: int
+    num_layers: int
+    num_heads: int
+    early_stop: float
+    pruning: float
+
+
+# As their authors chose. Measured on 54 pairs with ALIKED: half the time, AUC@5 .932 against .933; on 45 pairs with
+# XFeat: .62 of the time, .860 against .852. Early stops, which LighterGlue was not trained for, gain it no more.
+LIGHTGLUE = Shape(128, 256, 9, 4, early_stop=0.95, pruning=0.99)
+LIGHTERGLUE = Shape(64, 96, 6, 1, early_stop=-1, pruning=0.95)
 
 
 class _FusedCrossBlock(CrossBlock):
@@ -41,23 +64,12 @@ class _FusedCrossBlock(CrossBlock):
         return self.to_out(x.transpose(1, 2).flatten(-2))  # [B, N, D]
 
 
-def build(
-    state: dict[str, Tensor],
-    *,
-    input_dim: int,
-    descriptor_dim: int,
-    num_layers: int,
-    num_heads: int,
-    is_adaptive: bool = False,
-) -> LightGlue:
+def build(state: dict[str, Tensor], shape: Shape) -> LightGlue:
     """Build a LightGlue; swapping photos changes nothing but rounding.
 
     Args:
         state: tensors by the names of the original implementation [1] or of LighterGlue [2].
-        input_dim, descriptor_dim, num_layers, num_heads: the shape of the network that the tensors belong to.
-        is_adaptive: stop at the layer after which 95 % of the keypoints are decided, and drop those on the way that
-            surely have no match [1, sec. 3.3]. ALIKED: half the time, 3 % other matches, the same relative poses.
-            LighterGlue was not trained for it.
+        shape: of the network that the tensors belong to.
 
     Raises:
         ValueError: the tensors belong to a network of another shape.
@@ -66,15 +78,15 @@ def build(
     """
     network = LightGlue(
         None,  # type: ignore[arg-type] # kornia documents None: fetch no weights
-        input_dim=input_dim,
-        descriptor_dim=descriptor_dim,
-        n_layers=num_layers,
-        num_heads=num_heads,
-        depth_confidence=_EARLY_STOP if is_adaptive else -1,
-        width_confidence=_PRUNING if is_adaptive else -1,
+        input_dim=shape.input_dim,
+        descriptor_dim=shape.descriptor_dim,
+        n_layers=shape.num_layers,
+        num_heads=shape.num_heads,
+        depth_confidence=shape.early_stop,
+        width_confidence=shape.pruning,
     )
     for layer in network.transformers:
-        layer.cross_attn = _FusedCrossBlock(descriptor_dim, num_heads)
+        layer.cross_attn = _FusedCrossBlock(shape.descriptor_dim, shape.num_heads)
     renamed = {_kornia_name(name): tensor for name, tensor in state.items() if not _UNUSED.fullmatch(name)}
     try:
         missing, unexpected = network.load_state_dict(renamed, strict=False)

@@ -33,9 +33,7 @@ class XFeatMatcher:
         self._xfeat = kornia.feature.XFeat()
         self._xfeat.net.load_state_dict(weights.load(weights.XFEAT))
         self._xfeat.eval()
-        self._lighterglue = lightglue.build(
-            weights.load(weights.LIGHTERGLUE), input_dim=64, descriptor_dim=96, num_layers=6, num_heads=1
-        )
+        self._lighterglue = lightglue.build(weights.load(weights.LIGHTERGLUE), lightglue.LIGHTERGLUE)
 
     @torch.inference_mode()
     def detect(self, rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Features:

@@ -1,6 +1,7 @@
 """ALIKED and DISK with LightGlue, and the union, with their real weights: the same claims for each."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,4 +109,4 @@ def test_keypoints_in_the_padding_or_outside_the_mask_are_not_chosen():
 def test_lightglues_of_both_detectors_are_refused_for_another_network():
     for file in (weights.ALIKED_LIGHTGLUE, weights.DISK_LIGHTGLUE):
         with pytest.raises(ValueError, match="another shape"):
-            lightglue.build(weights.load(file), input_dim=64, descriptor_dim=256, num_layers=9, num_heads=4)
+            lightglue.build(weights.load(file), replace(lightglue.LIGHTGLUE, input_dim=64))

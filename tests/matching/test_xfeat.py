@@ -1,6 +1,7 @@
 """XFeat and LighterGlue with their real weights."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -106,6 +107,6 @@ def test_tensors_of_another_network_are_refused():
     state = weights.load(weights.LIGHTERGLUE)
     state.pop("matcher.input_proj.weight")
     with pytest.raises(ValueError, match=r"input_proj\.weight"):
-        lightglue.build(state, input_dim=64, descriptor_dim=96, num_layers=6, num_heads=1)
+        lightglue.build(state, lightglue.LIGHTERGLUE)
     with pytest.raises(ValueError, match="another shape"):
-        lightglue.build(weights.load(weights.LIGHTERGLUE), input_dim=64, descriptor_dim=128, num_layers=6, num_heads=1)
+        lightglue.build(weights.load(weights.LIGHTERGLUE), replace(lightglue.LIGHTERGLUE, descriptor_dim=128))
