@@ -137,7 +137,10 @@ class _Session:
         for photo in self.photos:
             self._step(f"Finding keypoints in {photo.name}")
             self.features.append(self._detect(photo, 0))
-        self._match_all(list(combinations(range(len(self.photos)), 2)) if self._is_handful() else self._alike_pairs())
+        if self._is_handful():
+            self._match_all(list(combinations(range(len(self.photos)), 2)))
+        else:
+            self._match_alike()
 
     def match_rolled(self) -> None:
         """Find photos that must be turned to match, and match them anew."""
@@ -165,12 +168,12 @@ class _Session:
         has_descriptors = all(features.descriptors.shape[1] for features in self.features)
         return len(self.photos) <= self.config.all_pairs_up_to or not has_descriptors
 
-    def _alike_pairs(self) -> list[tuple[int, int]]:
-        """Match pairs of photos that look alike, and return those that may link what then falls into groups."""
+    def _match_alike(self) -> None:
+        """Match photos that look alike, then what may link the groups that they fall into."""
         alike = similarities(self.features)
         self._match_all(choose_pairs(alike, neighbours=self.config.neighbours))
         linked = [pair for pair, matches in self.pairs.items() if matches.rejected is None]
-        return bridging_pairs(alike, linked, self.pairs, most=len(self.photos))
+        self._match_all(bridging_pairs(alike, linked, self.pairs, most=len(self.photos)))
 
     def _match_all(self, pairs: Sequence[tuple[int, int]]) -> None:
         self.total = self.done + len(pairs)
