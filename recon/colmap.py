@@ -7,7 +7,7 @@ the wheel for one that needs ONNX ends the process.
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,6 +47,7 @@ def map_photos(
     gates: MapperGates,
     *,
     seed: int,
+    start: SparseModel | None = None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> SparseModel | None:
     """Place photos one after another with the lenses held fixed.
@@ -58,10 +59,13 @@ def map_photos(
         lenses: one for each lens of the problem.
         gates: how much evidence is asked for.
         seed: of every random choice.
+        start: photos that are placed already, and their points: the others are placed beside them, and their cameras
+            do not move. None: mapping looks for the first pair itself.
         on_photo: called after every placed photo; what it raises ends the mapping and is passed on.
 
     Returns:
-        The model with most placed photos, then most observations; None when not even two photos could be placed.
+        The model with most placed photos, then most observations; `start` when nothing could be placed beside it; None
+        when not even two photos could be placed.
 
     Raises:
         ColmapError: COLMAP failed.
@@ -70,10 +74,17 @@ def map_photos(
         database = Path(folder, "matches.db")
         _write_database(database, problem, lenses)
         options = _pipeline_options(gates, seed)
-        models = pycolmap.incremental_mapping(database, folder, folder, options, next_image_callback=on_photo)
+        placed = Path(folder, "placed")
+        if start is not None:
+            options.fix_existing_frames = True
+            placed.mkdir()
+            _colmap_model(problem, replace(start, lenses=tuple(lenses))).write(placed)
+        models = pycolmap.incremental_mapping(
+            database, folder, folder, options, input_path=placed if start else "", next_image_callback=on_photo
+        )
         usable = [model for model in models.values() if model.num_reg_images() >= 2 and model.num_points3D() > 0]
         if not usable:
-            return None
+            return start
         return _plain(max(usable, key=lambda m: (m.num_reg_images(), m.compute_num_observations())), problem, lenses)
 
 

@@ -8,15 +8,23 @@ import numpy as np
 from recon.bounds import check_bounds
 from recon.colmap import MapperGates, triangulate
 from recon.errors import ReconError
-from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches
+from recon.focal import (
+    TYPICAL,
+    FocalEvidence,
+    combined,
+    evidence_from_exif,
+    evidence_from_matches,
+    evidence_from_scene,
+)
 from recon.lens_refinement import refine_model
 from recon.mapping import find_model
 from recon.match_graph import MatchGraph
 from recon.photo import Photo
 from recon.placement import unplaced_photos, without_contradicted_photos
+from recon.pose_additions import in_frame_of, lenses_of_scene, start_of_mapping
 from recon.progress import Progress, no_progress
 from recon.scene import Reconstruction, UnplacedPhoto
-from recon.sparse_model import MappingProblem, to_mapping_frame, without_large_errors
+from recon.sparse_model import Lens, MappingProblem, to_mapping_frame, without_large_errors
 from recon.sparse_scene import assemble, camera_with_lens, cameras_of_photos, known_problem
 from recon.undistort import DistortedCamera
 
@@ -77,6 +85,7 @@ def estimate_poses(
     heldout: frozenset[str],
     seed: int,
     progress: Progress = no_progress,
+    before: Reconstruction | None = None,
 ) -> Reconstruction:
     """Place the photos and triangulate their matches.
 
@@ -92,10 +101,12 @@ def estimate_poses(
         heldout: names of photos that are placed like the others but marked in their views.
         seed: of every random choice.
         progress: may raise `Cancelled`, which takes effect at the next placed photo.
+        before: what was estimated from some of the photos: the others are placed beside these, with the lenses that are
+            known from them, before all cameras are adjusted.
 
     Returns:
         Undistorted views in the order of the photos, points with tracks, photos left out with the reason, warnings.
-        Frame and unit of the world are arbitrary.
+        Frame and unit of the world are those of `before`, else arbitrary.
 
     Raises:
         ReconError: fewer than two photos (held-out ones not counted) could be placed, or too few points hold them
@@ -103,10 +114,22 @@ def estimate_poses(
         ValueError: the graph belongs to other photos.
     """
     _check_sizes(photos, graph)
-    problem, beliefs = _pose_problem(photos, graph, seed=seed)
+    known = {} if before is None else lenses_of_scene(photos, before)
+    problem, beliefs = _pose_problem(photos, graph, known, seed=seed)
     gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+    start = None
+    if before is not None:
+        lenses = [Lens(belief.focal, belief.radial) for belief in beliefs]
+        start = start_of_mapping(photos, problem, lenses, before, gates, max_error_px=config.max_error_px, seed=seed)
     model = find_model(
-        problem, beliefs, gates, step=config.hypothesis_step, workers=config.num_workers, seed=seed, progress=progress
+        problem,
+        beliefs,
+        gates,
+        step=config.hypothesis_step,
+        workers=config.num_workers,
+        seed=seed,
+        progress=progress,
+        start=start,
     )
     warnings: tuple[str, ...] = ()
     if model is not None:
@@ -136,7 +159,8 @@ def estimate_poses(
     unplaced = unplaced_photos([photo.name for photo in photos], problem, model, config.min_pose_inliers)
     scene = assemble(photos, graph, model, cameras, working_side_px=working_side_px, heldout=heldout)
     progress(100, 100, f"{model.num_placed} of {len(photos)} photos placed")
-    return replace(scene, unplaced=unplaced, warnings=warnings)
+    scene = replace(scene, unplaced=unplaced, warnings=warnings)
+    return scene if before is None else in_frame_of(scene, before)
 
 
 def reconstruction_from_cameras(
@@ -188,9 +212,12 @@ def reconstruction_from_cameras(
 
 
 def _pose_problem(
-    photos: Sequence[Photo], graph: MatchGraph, *, seed: int
+    photos: Sequence[Photo], graph: MatchGraph, known: Mapping[str, Lens], *, seed: int
 ) -> tuple[MappingProblem, tuple[FocalEvidence, ...]]:
-    """The matches in the mapping frame, and what is known of each lens; photos of one label share a lens."""
+    """The matches in the mapping frame, and what is known of each lens; photos of one label share a lens.
+
+    `known` are lenses by label that were estimated before.
+    """
     labels = [photo.camera_label for photo in photos]
     lenses = list(dict.fromkeys(labels))
     keypoints = tuple(to_mapping_frame(own, p.width, p.height) for p, own in zip(photos, graph.keypoints, strict=True))
@@ -198,10 +225,13 @@ def _pose_problem(
     problem = MappingProblem(keypoints, usable, tuple(lenses.index(label) for label in labels))
     beliefs = []
     for lens_idx, label in enumerate(lenses):
+        if label in known:
+            beliefs.append(evidence_from_scene(known[label]))
+            continue
         own = [photo for photo in photos if photo.camera_label == label]
-        known = [p.focal_prior_px / max(p.width, p.height) for p in own if p.focal_prior_px is not None]
-        if known:
-            beliefs.append(evidence_from_exif(float(np.median(known))))
+        told = [p.focal_prior_px / max(p.width, p.height) for p in own if p.focal_prior_px is not None]
+        if told:
+            beliefs.append(evidence_from_exif(float(np.median(told))))
             continue
         measured = evidence_from_matches(problem, lens_idx, seed=seed)
         beliefs.append(TYPICAL if measured is None else combined([TYPICAL, measured]))
