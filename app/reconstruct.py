@@ -30,6 +30,10 @@ EXAMPLES = (
 )
 
 
+_WITH_ADD = frozenset({"add", "photos", "output", "device", "progress"})
+"""What may be said about added photos; all else is the project's."""
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse what follows `handful reconstruct`."""
     from matching.matcher import BUILT_IN  # these load torch
@@ -98,13 +102,10 @@ def _check_addition(parser: ArgumentParser, parsed: argparse.Namespace) -> None:
     if len(folders) != 1:
         parser.error("--add takes one project folder and no other photos: handful reconstruct OUT --add PHOTO...")
     (parsed.output,) = folders
-    own = {"--add", "--device", "--progress", "--output"}
-    for action in parser._actions:
-        given = getattr(parsed, action.dest, action.default) != action.default
-        if given and action.option_strings and action.option_strings[-1] not in own:
-            parser.error(
-                f"--add goes on with the settings of the project, so {action.option_strings[-1]} cannot be given"
-            )
+    for name, value in vars(parsed).items():
+        if name not in _WITH_ADD and value != parser.get_default(name):
+            flag = "--" + name.removeprefix("config ").replace("_", "-")
+            parser.error(f"--add goes on with the settings of the project, so {flag} cannot be given")
 
 
 def _config(parser: ArgumentParser, parsed: argparse.Namespace) -> "ReconConfig":

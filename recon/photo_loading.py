@@ -114,12 +114,12 @@ def load_more_photos(known: Sequence[KnownPhoto], inputs: Sequence[Path], progre
             photo, look = _read(path, name)
         except _UnusablePhotoError as error:
             hint = "Put it back" if is_known else "Leave it out"
-            raise ReconError(f"{name} {error}.", f"{hint}; the scene is as it was.") from error
+            raise ReconError(f"{path.name} {error}.", f"{hint}; the scene is as it was.") from error
         if is_known and photo.sha256 != known[len(photos)].sha256:
             raise ReconError(f"{path} is no longer the photo that the scene was made from.", "Put the old one back.")
         twin = next((other for other, _ in photos if other.sha256 == photo.sha256), None)
         if twin is not None:
-            raise ReconError(f"{name} is in the scene already, as {twin.name}.", "Add photos from other places.")
+            raise ReconError(f"{path.name} is in the scene already, as {twin.name}.", "Add photos from other places.")
         photos.append((photo, look))
     progress(len(names), len(names), f"Read {len(names)} photos")
     return PhotoSet(tuple(photo for photo, _ in photos), (), tuple(warn_about(photos)))

@@ -1,5 +1,6 @@
 """The recipe: photos to cameras, points, Gaussians and a mesh. Start reading here."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,6 @@ from recon.summary import Results, make_report
 from splatting import rasterizer
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians
-from splatting.rasterizer import Rasterizer
 
 
 def reconstruct(
@@ -107,7 +107,11 @@ def add_photos(
     results = Results(preset=before.preset, config=replace(before.config, device=device or before.config.device))
     staged = open_project(before.project.adding.folder)
     stages = StageRunner(staged, "mesh", progress, after=before.fingerprint)
-    _run(stages, results, staged, inputs, before.heldout, before.cameras, before)
+    try:
+        _run(stages, results, staged, inputs, before.heldout, before.cameras, before)
+    except ReconError:
+        shutil.rmtree(staged.folder)  # the same photos would fail again
+        raise
     report = make_report(results, stages.reports, "mesh")
     outputs.write_report(staged, report)
     adopt(before.project)
@@ -174,7 +178,7 @@ def _run(
     gaussians = results.gaussians = stages.run(
         "splats",
         [config.fit, device.rasterizer],
-        lambda progress: _fit(dense, views, config, device, draw, before, progress),
+        lambda progress: _fit(dense, views, config, device, before, progress),
         (Gaussians,),
     )
     heldout_views = [view for view in scene.views if view.is_heldout]
@@ -236,13 +240,11 @@ def _fit(
     views: Sequence[View],
     config: ReconConfig,
     device: Device,
-    draw: Rasterizer,
     before: FinishedScene | None,
     progress: Progress,
 ) -> Gaussians:
     """Fit the Gaussians that the dense depth gives, or go on with those from before."""
     if before is None:
         return optimise(dense.gaussians, views, config.fit, device, seed=config.seed, progress=progress)
-    added = {view.name for view in views} - {view.name for view in before.scene.views}
-    start = continued_start(before.gaussians, dense, views, added, draw)
+    start = continued_start(before.gaussians, dense)
     return optimise(start, views, continued_fit(config.fit), device, seed=config.seed, progress=progress)
