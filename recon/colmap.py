@@ -77,12 +77,15 @@ def map_photos(
         placed = Path(folder, "placed")
         if start is not None:
             options.fix_existing_frames = True
+            options.multiple_models = False  # no second model without them
             placed.mkdir()
             _colmap_model(problem, replace(start, lenses=tuple(lenses))).write(placed)
         models = pycolmap.incremental_mapping(
             database, folder, folder, options, input_path=placed if start else "", next_image_callback=on_photo
         )
         usable = [model for model in models.values() if model.num_reg_images() >= 2 and model.num_points3D() > 0]
+        if start is not None:
+            usable = [model for model in usable if start.cam_from_world.keys() <= _placed_photos(model)]
         if not usable:
             return start
         return _plain(max(usable, key=lambda m: (m.num_reg_images(), m.compute_num_observations())), problem, lenses)
@@ -291,6 +294,10 @@ def _plain(reconstruction: pycolmap.Reconstruction, problem: MappingProblem, len
     ).reshape(-1, 3)
     xyz = np.array([point.xyz for point in points], np.float64).reshape(-1, 3)
     return SparseModel(tuple(found), cam_from_world, xyz, *observations.T)
+
+
+def _placed_photos(reconstruction: pycolmap.Reconstruction) -> set[int]:
+    return {image_id - 1 for image_id in reconstruction.reg_image_ids()}
 
 
 def _focal_sigmas(

@@ -216,23 +216,23 @@ def _place(
     side = config.working_side_px
     if cameras is not None:
         known = read_cameras(cameras)
-        return reconstruction_from_cameras(
+        scene = reconstruction_from_cameras(
             photos, graph, known, working_side_px=side, heldout=heldout, progress=progress
         )
-    scene = estimate_poses(
-        photos,
-        graph,
-        config.poses,
-        working_side_px=side,
-        heldout=heldout,
-        seed=config.seed,
-        progress=progress,
-        before=before.scene if before else None,
-    )
-    if before is None:
-        return upright(scene)
-    require_progress(scene, before.scene)
-    return scene
+    else:
+        scene = estimate_poses(
+            photos,
+            graph,
+            config.poses,
+            working_side_px=side,
+            heldout=heldout,
+            seed=config.seed,
+            progress=progress,
+            before=before.scene if before else None,
+        )
+    if before is not None:
+        require_progress(scene, before.scene)
+    return scene if cameras or before else upright(scene)
 
 
 def _fit(

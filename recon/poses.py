@@ -133,7 +133,8 @@ def estimate_poses(
     )
     warnings: tuple[str, ...] = ()
     if model is not None:
-        model = without_contradicted_photos(problem, model, max_error_px=config.max_error_px)
+        settled = start.cam_from_world if start else ()
+        model = without_contradicted_photos(problem, model, max_error_px=config.max_error_px, settled=settled)
         model, warnings = refine_model(
             problem,
             model,
