@@ -22,8 +22,8 @@ from recon.meshing import extract_mesh
 from recon.optimise import background_of, optimise
 from recon.photo import Photo
 from recon.photo_loading import PhotoSet, load_more_photos, load_photos
-from recon.pose_additions import require_progress
-from recon.poses import estimate_poses, reconstruction_from_cameras
+from recon.pose_additions import cameras_beside, require_progress
+from recon.poses import estimate_poses, mapper_gates, reconstruction_from_cameras
 from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, adopt, file_identity, identities, open_project
@@ -216,6 +216,16 @@ def _place(
     side = config.working_side_px
     if cameras is not None:
         known = read_cameras(cameras)
+        if before is not None:
+            known |= cameras_beside(
+                photos,
+                graph,
+                known,
+                mapper_gates(config.poses),
+                max_error_px=config.poses.max_error_px,
+                seed=config.seed,
+                progress=progress,
+            )
         scene = reconstruction_from_cameras(
             photos, graph, known, working_side_px=side, heldout=heldout, progress=progress
         )

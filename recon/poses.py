@@ -76,6 +76,11 @@ class PoseConfig:
         check_bounds(self)
 
 
+def mapper_gates(config: PoseConfig) -> MapperGates:
+    """How much evidence mapping asks for."""
+    return MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+
+
 def estimate_poses(
     photos: Sequence[Photo],
     graph: MatchGraph,
@@ -116,7 +121,7 @@ def estimate_poses(
     _check_sizes(photos, graph)
     known = {} if before is None else lenses_of_scene(photos, before)
     problem, beliefs = _pose_problem(photos, graph, known, seed=seed)
-    gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+    gates = mapper_gates(config)
     start = None
     if before is not None:
         lenses = [Lens(belief.focal, belief.radial) for belief in beliefs]
@@ -198,7 +203,7 @@ def reconstruction_from_cameras(
     problem, model = known_problem(photos, graph, known)
     _require_two(photos, known, heldout)
     progress(1, 3, "triangulating")
-    gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+    gates = mapper_gates(config)
     model = triangulate(problem, model, gates, seed=0)
     model = without_large_errors(problem, model, max_error_px=config.max_error_px)
     progress(2, 3, "undistorting photos")

@@ -10,9 +10,11 @@ from recon.align import moved_camera, similarity_from_cameras, upright
 from recon.errors import ReconError
 from recon.match_graph import MatchGraph, PairMatches
 from recon.photo import Photo
-from recon.pose_additions import require_progress
-from recon.poses import PoseConfig, estimate_poses
+from recon.pose_additions import cameras_beside, require_progress
+from recon.poses import PoseConfig, estimate_poses, mapper_gates
+from recon.progress import no_progress
 from recon.scene import Reconstruction
+from recon.undistort import DistortedCamera
 from splatting.camera import Camera
 from tests.synthetic import SyntheticScene, arc_of_cameras, exact_scene, write_photos
 
@@ -111,3 +113,24 @@ def test_cameras_at_one_place_give_no_similarity() -> None:
         similarity_from_cameras([camera, camera], [camera, camera])
     with pytest.raises(ValueError, match="same cameras"):
         similarity_from_cameras([camera], [camera, camera])
+
+
+def test_photos_without_a_given_camera_are_placed_beside_the_given_ones(tmp_path: Path) -> None:
+    """Of the same lens, whatever it is, and of another one whose focal length EXIF tells."""
+    K = np.array([[580, 0, 330], [0, 600, 230], [0, 0, 1.0]])
+    cameras = [replace(camera, K=K) for camera in arc_of_cameras(6)]
+    cameras[5] = arc_of_cameras(6, focal=1.3)[5]
+    scene = exact_scene(tuple(cameras))
+    photos = write_photos(tmp_path, scene.cameras)
+    photos[5] = replace(photos[5], camera_label="another", focal_prior_px=1.3 * 640)
+    known = {
+        photo.name: DistortedCamera(camera, np.zeros(4)) for photo, camera in zip(photos[:4], cameras, strict=False)
+    }
+    found = cameras_beside(
+        photos, scene.graph, known, mapper_gates(PoseConfig()), max_error_px=3.0, seed=0, progress=no_progress
+    )
+    assert set(found) == {"4.png", "5.png"}
+    for name, true in (("4.png", cameras[4]), ("5.png", cameras[5])):
+        assert np.linalg.norm(found[name].camera.center - true.center) < 0.01
+        assert angle_deg(found[name].camera, true) < 0.1
+        np.testing.assert_allclose(found[name].camera.K, true.K)
