@@ -46,7 +46,7 @@ def _contents(out: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("scene") / "banana"
-    reconstruct([BANANA / name for name in FIRST], out, _config(), preset="draft")
+    reconstruct([BANANA / name for name in FIRST], out, _config(), preset="draft", until="splats")
     return out
 
 
