@@ -113,8 +113,8 @@ def load_more_photos(known: Sequence[KnownPhoto], inputs: Sequence[Path], progre
         try:
             photo, look = _read(path, name)
         except _UnusablePhotoError as error:
-            hint = "Put it back" if is_known else "Leave it out"
-            raise ReconError(f"{path.name} {error}.", f"{hint}; the scene is as it was.") from error
+            hint = "It belongs to the scene: put it back." if is_known else "Leave it out; the scene is as it was."
+            raise ReconError(f"{path if is_known else path.name} {error}.", hint) from error
         if is_known and photo.sha256 != known[len(photos)].sha256:
             raise ReconError(f"{path} is no longer the photo that the scene was made from.", "Put the old one back.")
         twin = next((other for other, _ in photos if other.sha256 == photo.sha256), None)
