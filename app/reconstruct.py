@@ -21,8 +21,13 @@ EXAMPLES = (
     "handful reconstruct a.jpg b.jpg c.jpg -o out/mug --preset draft",
     "handful reconstruct photos/ -o out/room --holdout IMG_3.jpg IMG_7.jpg      measure on photos kept back",
     "handful reconstruct photos/ -o out/room --until cameras                    only find the cameras",
+    "handful reconstruct out/room --add IMG_9.jpg IMG_10.jpg                    more photos, without starting over",
     "handful reconstruct photos/ -o out/room --fit.num-iterations 500           see --help-all",
 )
+
+
+_WITH_ADD = frozenset({"add", "photos", "output", "device", "progress"})
+"""What may be said about added photos; all else is the project's."""
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -38,10 +43,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     presets = tuple(PRESETS)
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTOS", help="photos, and folders of photos")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="project folder to make")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="project folder to make")
     parser.add_argument(
-        "--preset", type=one_of(*presets), default="standard", metavar="|".join(presets), help="default standard"
+        "--add",
+        nargs="+",
+        type=existing_path,
+        metavar="PHOTO",
+        help="add photos to the finished scene in OUT, with its settings: handful reconstruct OUT --add PHOTO...",
     )
+    parser.add_argument("--preset", type=one_of(*presets), metavar="|".join(presets), help="default standard")
     parser.add_argument(
         "--holdout", nargs="+", default=[], metavar="NAME", help="photos to measure on: posed, never trained on"
     )
@@ -61,9 +71,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="where splats are fitted; default auto",
     )
     parser.add_argument("--seed", type=number(int, 0, 2**31 - 1), metavar="N", help="of all random choices; default 0")
-    parser.add_argument(
-        "--until", type=one_of(*STAGES), default="mesh", metavar="STAGE", help=f"last of {', '.join(STAGES)}"
-    )
+    parser.add_argument("--until", type=one_of(*STAGES), metavar="STAGE", help=f"last of {', '.join(STAGES)}")
     styles = get_args(ProgressStyle)
     parser.add_argument(
         "--progress", type=one_of(*styles), default="auto", metavar="|".join(styles), help="jsonl: a JSON object a line"
@@ -74,8 +82,26 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser, PRESETS["standard"], show=show, without=frozenset({"--seed", "--device", "--matching.matcher"})
     )
     parsed = parser.parse_intermixed_args(arguments)
+    if parsed.add is not None:
+        _check_addition(parser, parsed)
+        return parsed
+    if parsed.output is None:
+        parser.error("the following arguments are required: -o/--output")
+    parsed.preset, parsed.until = parsed.preset or "standard", parsed.until or "mesh"
     parsed.config = _config(parser, parsed)
     return parsed
+
+
+def _check_addition(parser: ArgumentParser, parsed: argparse.Namespace) -> None:
+    """`OUT --add PHOTO...`: one project folder, and none of what its settings say already."""
+    folders = [*parsed.photos, *([parsed.output] if parsed.output else [])]
+    if len(folders) != 1:
+        parser.error("--add takes one project folder and no other photos: handful reconstruct OUT --add PHOTO...")
+    (parsed.output,) = folders
+    for name, value in vars(parsed).items():
+        if name not in _WITH_ADD and value != parser.get_default(name):
+            flag = "--" + name.removeprefix("config ").replace("_", "-")
+            parser.error(f"--add goes on with the settings of the project, so {flag} cannot be given")
 
 
 def _config(parser: ArgumentParser, parsed: argparse.Namespace) -> "ReconConfig":
@@ -115,7 +141,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
-    from recon.pipeline import reconstruct
+    from recon.pipeline import add_photos, reconstruct
 
     with cancel_on_signals() as is_cancelled:
 
@@ -124,16 +150,19 @@ def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
                 raise Cancelled
             display.progress(event)
 
-        report = reconstruct(
-            parsed.photos,
-            parsed.output,
-            parsed.config,
-            preset=parsed.preset,
-            holdout=parsed.holdout,
-            cameras=parsed.cameras,
-            until=parsed.until,
-            progress=progress,
-        )
+        if parsed.add is not None:
+            report = add_photos(parsed.output, parsed.add, device=parsed.device, progress=progress)
+        else:
+            report = reconstruct(
+                parsed.photos,
+                parsed.output,
+                parsed.config,
+                preset=parsed.preset,
+                holdout=parsed.holdout,
+                cameras=parsed.cameras,
+                until=parsed.until,
+                progress=progress,
+            )
     for warning in report.warnings:
         display.warning(warning)
     for photo in report.photos:

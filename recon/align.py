@@ -1,5 +1,6 @@
 """Similarities between worlds: fitting them, applying them, and standing a reconstruction upright."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +44,35 @@ def similarity_from_points(
     R = U @ np.diag(signs) @ Vt
     scale = float((singular * signs).sum() / np.sum(centred_source**2))
     return scale, R, target.mean(axis=0) - scale * R @ source.mean(axis=0)
+
+
+def similarity_from_cameras(
+    source: Sequence[Camera], target: Sequence[Camera]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Least-squares similarity that moves cameras onto others; two are enough, and all may stand on one line.
+
+    The rotation is that of the cameras' axes (chordal mean), scale and translation are those of their centres.
+
+    Args:
+        source, target: the same cameras in both worlds, at least two.
+
+    Returns:
+        scale, R [3, 3], t [3] with `target = scale * R @ source + t`.
+
+    Raises:
+        ValueError: numbers differ, or all cameras stand at one place.
+    """
+    if len(source) != len(target):
+        raise ValueError(f"source and target must be the same cameras, got {len(source)} and {len(target)}")
+    U, _, Vt = np.linalg.svd(sum((b.R.T @ a.R for a, b in zip(source, target, strict=True)), np.zeros((3, 3))))
+    R = U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
+    from_centers, to_centers = (np.array([camera.center for camera in cameras]) for cameras in (source, target))
+    if len(source) < 2 or not np.ptp(from_centers, axis=0).any():
+        raise ValueError("cameras at one place give no scale")
+    from_mean, to_mean = from_centers.mean(axis=0), to_centers.mean(axis=0)
+    turned = (from_centers - from_mean) @ R.T
+    scale = float(np.sum(turned * (to_centers - to_mean)) / np.sum(turned**2))
+    return scale, R, to_mean - scale * R @ from_mean
 
 
 def moved_camera(camera: Camera, scale: float, R: NDArray[np.float64], t: NDArray[np.float64]) -> Camera:

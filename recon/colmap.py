@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,6 +51,7 @@ def map_photos(
     *,
     seed: int,
     first_pair: tuple[int, int] | None = None,
+    start: SparseModel | None = None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> SparseModel | None:
     """Place photos one after another with the lenses held fixed.
@@ -63,10 +64,13 @@ def map_photos(
         gates: how much evidence is asked for.
         seed: of every random choice.
         first_pair: photos to begin with; None leaves the choice to COLMAP.
+        start: photos that are placed already, and their points: the others are placed beside them, and their cameras
+            do not move. None: mapping looks for the first pair itself.
         on_photo: called after every placed photo; what it raises ends the mapping and is passed on.
 
     Returns:
-        The model with most placed photos, then most observations; None when not even two photos could be placed.
+        The model with most placed photos, then most observations; `start` when nothing could be placed beside it; None
+        when not even two photos could be placed.
 
     Raises:
         ColmapError: COLMAP failed.
@@ -78,10 +82,20 @@ def map_photos(
         if first_pair is not None:
             options.init_image_id1, options.init_image_id2 = (photo + 1 for photo in first_pair)
             options.init_num_trials, options.multiple_models = 1, False  # it is this pair or none
-        models = pycolmap.incremental_mapping(database, folder, folder, options, next_image_callback=on_photo)
+        placed = Path(folder, "placed")
+        if start is not None:
+            options.fix_existing_frames = True
+            options.multiple_models = False  # no second model without them
+            placed.mkdir()
+            _colmap_model(problem, replace(start, lenses=tuple(lenses))).write(placed)
+        models = pycolmap.incremental_mapping(
+            database, folder, folder, options, input_path=placed if start else "", next_image_callback=on_photo
+        )
         usable = [model for model in models.values() if model.num_reg_images() >= 2 and model.num_points3D() > 0]
+        if start is not None:
+            usable = [model for model in usable if start.cam_from_world.keys() <= _placed_photos(model)]
         if not usable:
-            return None
+            return start
         return _plain(max(usable, key=lambda m: (m.num_reg_images(), m.compute_num_observations())), problem, lenses)
 
 
@@ -288,6 +302,10 @@ def _plain(reconstruction: pycolmap.Reconstruction, problem: MappingProblem, len
     ).reshape(-1, 3)
     xyz = np.array([point.xyz for point in points], np.float64).reshape(-1, 3)
     return SparseModel(tuple(found), cam_from_world, xyz, *observations.T)
+
+
+def _placed_photos(reconstruction: pycolmap.Reconstruction) -> set[int]:
+    return {image_id - 1 for image_id in reconstruction.reg_image_ids()}
 
 
 def _focal_sigmas(

@@ -1,7 +1,8 @@
 """Everything that can be set, and the three presets."""
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Any, Literal, cast, get_type_hints
 
 from recon.bounds import check_bounds
 from recon.dense_depth import DenseConfig
@@ -12,6 +13,7 @@ from recon.poses import PoseConfig
 from splatting.fit import FitConfig
 
 PresetName = Literal["draft", "standard", "best"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,7 @@ class ReconConfig:
         metadata={"help": "longer side of the images that depth and splats see", "unit": "px", "low": 64, "high": 8192},
     )
     seed: int = field(default=0, metadata={"help": "of everything random", "unit": "", "low": 0, "high": 2**31 - 1})
-    device: Literal["auto", "cpu", "cuda"] = field(
-        default="auto", metadata={"help": "where the splats are fitted", "unit": ""}
-    )
+    device: DeviceName = field(default="auto", metadata={"help": "where the splats are fitted", "unit": ""})
     matching: MatchingConfig = field(default_factory=MatchingConfig)
     poses: PoseConfig = field(default_factory=PoseConfig)
     dense: DenseConfig = field(default_factory=DenseConfig)
@@ -39,6 +39,27 @@ class ReconConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+
+def config_from_document(document: Mapping[str, Any]) -> ReconConfig:
+    """Undo `dataclasses.asdict` and JSON: the settings of a project file.
+
+    Raises:
+        ValueError: a field is missing, unknown or out of bounds; the message names it.
+    """
+    return _part_from(ReconConfig, document)
+
+
+def _part_from(cls: type[Any], document: Mapping[str, Any]) -> Any:
+    types = get_type_hints(cls)
+    if set(types) != set(document):
+        raise ValueError(f"the settings differ in {', '.join(sorted(set(types) ^ set(document)))}")
+    values = {}
+    for name, value in document.items():
+        if is_dataclass(types[name]):
+            value = _part_from(cast(type, types[name]), value)
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**values)
 
 
 _STANDARD = ReconConfig()

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import poselib
 
-from recon.sparse_model import MAPPING_SIDE_PX, MappingProblem
+from recon.sparse_model import MAPPING_SIDE_PX, Lens, MappingProblem
 
 TYPICAL_FOCAL = 0.85
 """Median focal length of phones and of cameras with a standard zoom, in units of the photo's longer side."""
@@ -30,12 +30,14 @@ class FocalEvidence:
     Attributes:
         focal: its median.
         sigma: standard deviation of the logarithm.
-        source: the strongest thing it rests on.
+        source: the strongest thing it rests on; "scene" for a lens of photos that are placed already.
+        radial: the lens's distortion, see `Lens`; 0 where nothing is known of it.
     """
 
     focal: float
     sigma: float
-    source: Literal["given", "exif", "matches", "habit"]
+    source: Literal["given", "scene", "exif", "matches", "habit"]
+    radial: float = 0.0
 
     def z_score(self, focal: float) -> float:
         """How many standard deviations a focal length lies from the median."""
@@ -53,6 +55,11 @@ def given_focal(focal: float) -> FocalEvidence:
 def evidence_from_exif(focal: float) -> FocalEvidence:
     """Belief in a focal length written by the camera, in units of the longer side."""
     return FocalEvidence(focal, _EXIF_SIGMA, "exif")
+
+
+def evidence_from_scene(lens: Lens) -> FocalEvidence:
+    """Belief in a lens that placed photos were taken with."""
+    return FocalEvidence(lens.focal, _MIN_SIGMA, "scene", lens.radial)
 
 
 def evidence_from_matches(problem: MappingProblem, lens: int, *, seed: int) -> FocalEvidence | None:

@@ -23,6 +23,7 @@ from recon.photo import Photo
 _MAX_OFFSET_PX = 3.5  # between a match and its best agreement, at the size that is matched; XFeat is off by up to 3
 _MIN_SCORE = 0.6  # of the correlation there
 _STAYING = 0.05  # weight of staying in place, against one pair's wish to move: decides what the pairs leave open
+_HELD = 1e6  # the same for keypoints that must not move
 _ROBUST_PX = 0.5  # wishes that the solution misses by more lose weight (Cauchy)
 _ROUNDS = 4  # of reweighting
 
@@ -38,7 +39,12 @@ class _Wishes:
 
 
 def adjust_keypoints(
-    photos: Sequence[Photo], graph: MatchGraph, *, max_side_px: int, step: Callable[[str], None] = lambda message: None
+    photos: Sequence[Photo],
+    graph: MatchGraph,
+    *,
+    max_side_px: int,
+    num_settled: int = 0,
+    step: Callable[[str], None] = lambda message: None,
 ) -> MatchGraph:
     """Move the keypoints of verified matches to where the photos agree best.
 
@@ -46,7 +52,8 @@ def adjust_keypoints(
         photos: those of the graph, in its order.
         graph: keypoints of rejected pairs' matches and of no match stay where they are.
         max_side_px: the size of photos that patches are taken from.
-        step: called before each good pair; what it raises stops the work.
+        num_settled: pairs within as many of the first photos were adjusted before; the keypoints of those pairs stay.
+        step: called before each good pair that is looked at; what it raises stops the work.
 
     Returns:
         The same matches, with keypoints moved by at most a few pixels of that size.
@@ -56,8 +63,13 @@ def adjust_keypoints(
     starts = np.concatenate([[0], np.cumsum([len(own) for own in keypoints])])
     grays = [_gray(photo, max_side_px) for photo in photos]
     wishes = []
+    is_settled = np.zeros(starts[-1], bool)
     for pair in graph.pairs:
         if pair.rejected is not None:
+            continue
+        if pair.b < num_settled:
+            for photo, rows in ((pair.a, pair.indices[:, 0]), (pair.b, pair.indices[:, 1])):
+                is_settled[starts[photo] + rows] = True
             continue
         step(f"Refining the matches of {photos[pair.a].name} with {photos[pair.b].name}")
         for a, b, rows in ((pair.a, pair.b, pair.indices), (pair.b, pair.a, pair.indices[:, ::-1])):
@@ -71,7 +83,7 @@ def adjust_keypoints(
             )
             of, to = starts[a] + rows[found.accepted, 0], starts[b] + rows[found.accepted, 1]
             wishes.append(_Wishes(of, to, found.affines[found.accepted], found.offsets[found.accepted]))
-    offsets = _solve(wishes, int(starts[-1]))
+    offsets = _solve(wishes, is_settled)
     moved = [
         (own + np.clip(part, -_MAX_OFFSET_PX, _MAX_OFFSET_PX)) / scale
         for own, part, scale in zip(keypoints, np.split(offsets, starts[1:-1]), scales, strict=True)
@@ -83,10 +95,14 @@ def _gray(photo: Photo, max_side_px: int) -> NDArray[np.float32]:
     return cv2.cvtColor(photo.pixels(max_side_px), cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
-def _solve(wishes: Sequence[_Wishes], num_keypoints: int) -> NDArray[np.float64]:
-    """Offsets of all keypoints, [K, 2] px, that leave least of the wishes unfulfilled (iterated least squares)."""
+def _solve(wishes: Sequence[_Wishes], is_settled: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Offsets of all keypoints, [K, 2] px, that leave least of the wishes unfulfilled (iterated least squares).
+
+    Settled ones [K] do not move.
+    """
+    everywhere = np.zeros((len(is_settled), 2))
     if not any(len(wish.of) for wish in wishes):
-        return np.zeros((num_keypoints, 2))
+        return everywhere
     of, to = (np.concatenate([getattr(wish, name) for wish in wishes]) for name in ("of", "to"))
     affine, move = np.concatenate([wish.affine for wish in wishes]), np.concatenate([wish.move for wish in wishes])
     used, position = np.unique(np.concatenate([of, to]), return_inverse=True)
@@ -103,15 +119,14 @@ def _solve(wishes: Sequence[_Wishes], num_keypoints: int) -> NDArray[np.float64]
         shape=(2 * len(of), 2 * len(used)),
     )
     weights, offsets = np.ones(len(of)), np.zeros((len(used), 2))
-    staying = _STAYING * scipy.sparse.identity(2 * len(used), format="csr")
+    staying = scipy.sparse.diags(np.repeat(np.where(is_settled[used], _HELD, _STAYING), 2), format="csr")
     for _ in range(_ROUNDS):
         weighted = system.multiply(np.repeat(weights, 2)[:, None]).tocsr()
         solved = scipy.sparse.linalg.spsolve((system.T @ weighted + staying).tocsc(), weighted.T @ move.ravel())
         offsets = solved.reshape(-1, 2)
         missed = np.linalg.norm((system @ solved - move.ravel()).reshape(-1, 2), axis=1)
         weights = 1 / (1 + (missed / _ROBUST_PX) ** 2)
-    everywhere = np.zeros((num_keypoints, 2))
-    everywhere[used] = offsets
+    everywhere[used] = np.where(is_settled[used, None], 0, offsets)
     return everywhere
 
 

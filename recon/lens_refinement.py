@@ -56,7 +56,9 @@ def refine_model(
     refused = {lens for lens in free if not _is_trusted(adjusted, lens, beliefs[lens], focal_range)}
     if refused:
         free -= refused
-        believed = [Lens(beliefs[i].focal) if i in refused else lens for i, lens in enumerate(model.lenses)]
+        believed = [
+            Lens(beliefs[i].focal, beliefs[i].radial) if i in refused else lens for i, lens in enumerate(model.lenses)
+        ]
         adjusted = adjust(problem, replace(model, lenses=tuple(believed)), free_lenses=free)
     progress(91, 100, "looking for lens distortion")
     has_radial = free == used and _radial_helps(problem, adjusted.model)
@@ -95,7 +97,12 @@ def _robust_cost(problem: MappingProblem, model: SparseModel) -> float:
 
 
 def _warnings(refused: set[int], beliefs: Sequence[FocalEvidence]) -> tuple[str, ...]:
-    told = {"exif": "the EXIF value", "matches": "an estimate from pairs of photos", "habit": "a typical value"}
+    told = {
+        "exif": "the EXIF value",
+        "matches": "an estimate from pairs of photos",
+        "habit": "a typical value",
+        "scene": "what the scene had before",
+    }
     return tuple(
         f"The photos do not determine the focal length; {told[beliefs[lens].source]} is used."
         for lens in sorted(refused)

@@ -28,6 +28,7 @@ def find_model(
     workers: int,
     seed: int,
     progress: Progress,
+    start: SparseModel | None = None,
 ) -> SparseModel | None:
     """Map under several focal hypotheses and keep the model that explains most.
 
@@ -42,6 +43,7 @@ def find_model(
         workers: hypotheses mapped at the same time.
         seed: of every random choice; one more for the second try.
         progress: called from this thread only, with up to 90 of 100.
+        start: photos that are placed already and stay where they are.
 
     Returns:
         None when no hypothesis places two photos.
@@ -51,12 +53,12 @@ def find_model(
         Cancelled: `progress` raised it.
     """
     hypotheses = focal_hypotheses(beliefs, step)
-    models = _map_all(problem, [(h, seed) for h in hypotheses], gates, workers, progress)
+    models = _map_all(problem, [(h, seed) for h in hypotheses], gates, workers, progress, start)
     best = max(models, key=lambda model: _score(problem, model, beliefs), default=None)
     if best is not None and best.num_placed == len(problem.keypoints):
         return best
     retries = [(best.lenses if best else hypotheses[0], seed + 1), (typical_lenses(beliefs), seed + 2)]
-    models += _map_all(problem, retries, gates, workers, progress)
+    models += _map_all(problem, retries, gates, workers, progress, start)
     return max(models, key=lambda model: _score(problem, model, beliefs), default=None)
 
 
@@ -65,14 +67,20 @@ def focal_hypotheses(beliefs: Sequence[FocalEvidence], step: float) -> list[tupl
     is_open = [belief.sigma > _WELL_KNOWN_SIGMA for belief in beliefs]
     factors = [1.0, 1 / step, step] if any(is_open) else [1.0]
     return [
-        tuple(Lens(belief.focal * (factor if varies else 1.0)) for belief, varies in zip(beliefs, is_open, strict=True))
+        tuple(
+            Lens(belief.focal * (factor if varies else 1.0), belief.radial)
+            for belief, varies in zip(beliefs, is_open, strict=True)
+        )
         for factor in factors
     ]
 
 
 def typical_lenses(beliefs: Sequence[FocalEvidence]) -> tuple[Lens, ...]:
-    """Lenses as most cameras have them: the way out when EXIF or the matches mislead; given ones stay."""
-    return tuple(Lens(belief.focal if belief.source == "given" else TYPICAL.focal) for belief in beliefs)
+    """Lenses as most cameras have them, for when EXIF or the matches mislead; given and placed ones stay."""
+    return tuple(
+        Lens(belief.focal, belief.radial) if belief.source in ("given", "scene") else Lens(TYPICAL.focal)
+        for belief in beliefs
+    )
 
 
 def _map_all(
@@ -81,6 +89,7 @@ def _map_all(
     gates: MapperGates,
     workers: int,
     progress: Progress,
+    start: SparseModel | None,
 ) -> list[SparseModel]:
     """Map each (lenses, seed) in worker threads; progress and cancelling stay in this thread."""
     stop = Event()
@@ -93,7 +102,10 @@ def _map_all(
             raise Cancelled
 
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(map_photos, problem, lenses, gates, seed=s, on_photo=on_photo) for lenses, s in jobs]
+        futures = [
+            pool.submit(map_photos, problem, lenses, gates, seed=s, start=start, on_photo=on_photo)
+            for lenses, s in jobs
+        ]
         try:
             pending: set[Future[SparseModel | None]] = set(futures)
             while pending:

@@ -89,13 +89,24 @@ class MatchingConfig:
 
 
 def match_photos(
-    photos: Sequence[Photo], config: MatchingConfig = MatchingConfig(), progress: Progress = no_progress
+    photos: Sequence[Photo],
+    config: MatchingConfig = MatchingConfig(),
+    progress: Progress = no_progress,
+    *,
+    known: MatchGraph | None = None,
 ) -> MatchGraph:
     """Match pairs of photos and keep the matches that one epipolar geometry explains.
 
     All pairs of a handful; of more photos those that look alike or were taken one after the other. Keypoints outside
     a photo's mask are not used. Photos that do not match as they are are tried turned by quarters, unless the matcher
     does not mind. Keypoints then move to where the photos agree best. The result does not depend on chance.
+
+    Args:
+        photos: at least two.
+        config: how they are matched.
+        progress: called once a photo and pair.
+        known: what was found with the same settings for the first of the photos, features included: only the photos
+            after these are read for keypoints, and only pairs with them are matched.
 
     Raises:
         ReconError: no pair has enough verified matches, or the matcher's weights are missing.
@@ -106,13 +117,14 @@ def match_photos(
         raise ReconError(error.message, "Or choose another matcher: sift needs no weights.") from error
     except PluginError as error:
         raise ReconError(error.message, "Mend the plug-in, or choose a matcher that comes with the program.") from error
-    session = _Session(photos, config, matcher, progress)
+    session = _Session(photos, config, matcher, progress, known or MatchGraph((), ()))
     session.match_upright()
     if not matcher.is_rotation_invariant:
         session.match_rolled()
     verified = tuple(session.pairs.values())
     _require_a_good_pair(verified)
-    graph = MatchGraph(tuple(map(session.full_size_keypoints, range(len(photos)))), verified)
+    keypoints = tuple(map(session.full_size_keypoints, range(len(photos))))
+    graph = MatchGraph(keypoints, verified, tuple(session.features), tuple(session.rolls))
     if config.refine:
         graph = session.refined(graph)
     progress(session.total, session.total, f"Matched {len(session.pairs)} pairs")
@@ -123,18 +135,25 @@ class _Session:
     """The features and pairs of one run, which turning photos replaces; what was tried for that is in `searched`."""
 
     def __init__(
-        self, photos: Sequence[Photo], config: MatchingConfig, matcher: SparseMatcher, progress: Progress
+        self,
+        photos: Sequence[Photo],
+        config: MatchingConfig,
+        matcher: SparseMatcher,
+        progress: Progress,
+        known: MatchGraph,
     ) -> None:
-        self.photos, self.config, self.matcher, self.progress = photos, config, matcher, progress
-        self.rolls = [0] * len(photos)
-        self.features: list[Features] = []
-        self.pairs: dict[tuple[int, int], PairMatches] = {}
+        self.photos, self.config, self.matcher, self.progress, self.known = photos, config, matcher, progress, known
+        self.num_known = len(known.features)
+        self.rolls = [*known.rolls, *[0] * (len(photos) - self.num_known)]
+        self.features: list[Features] = list(known.features)
+        self.pairs = {(pair.a, pair.b): pair for pair in known.pairs}
         self.searched: dict[tuple[int, int], Features] = {}
         # Of many photos fewer pairs are matched; how many turns out when they have been looked at.
         self.done, self.total = 0, len(photos) + math.comb(min(len(photos), config.all_pairs_up_to), 2)
+        self.total -= self.num_known + len(known.pairs)
 
     def match_upright(self) -> None:
-        for photo in self.photos:
+        for photo in self.photos[self.num_known :]:
             self._step(f"Finding keypoints in {photo.name}")
             self.features.append(self._detect(photo, 0))
         if self._is_handful():
@@ -144,25 +163,29 @@ class _Session:
 
     def match_rolled(self) -> None:
         """Find photos that must be turned to match, and match them anew."""
-        self.rolls = choose_rolls(
+        rolls = choose_rolls(
             {pair: len(matches.indices) for pair, matches in self.pairs.items()},
             len(self.photos),
             self._count_inliers,
             self.config.min_inliers,
+            num_settled=self.num_known,
         )
-        turned = [index for index, roll in enumerate(self.rolls) if roll]
-        stale = [pair for pair in self.pairs if self.rolls[pair[0]] or self.rolls[pair[1]]]
+        turned = [index for index, roll in enumerate(rolls) if roll]
+        stale = [pair for pair in self.pairs if rolls[pair[0]] or rolls[pair[1]]]
         self.total = self.done + len(turned) + len(stale)
         for index in turned:
             self._step(f"Finding keypoints in {self.photos[index].name}, turned")
-            self.features[index] = self._detect(self.photos[index], self.rolls[index])
+            self.features[index] = self._detect(self.photos[index], rolls[index])
+            self.rolls[index] = rolls[index]
         for a, b in stale:
             self._match(a, b)
 
     def refined(self, graph: MatchGraph) -> MatchGraph:
         """The graph with its keypoints moved to where the photos agree best."""
-        self.total = self.done + sum(pair.rejected is None for pair in graph.pairs)
-        return adjust_keypoints(self.photos, graph, max_side_px=self.config.max_side_px, step=self._step)
+        self.total = self.done + sum(pair.rejected is None and pair.b >= self.num_known for pair in graph.pairs)
+        return adjust_keypoints(
+            self.photos, graph, max_side_px=self.config.max_side_px, num_settled=self.num_known, step=self._step
+        )
 
     def _is_handful(self) -> bool:
         has_descriptors = all(features.descriptors.shape[1] for features in self.features)
@@ -176,11 +199,14 @@ class _Session:
         self._match_all(bridging_pairs(alike, linked, self.pairs, most=len(self.photos)))
 
     def _match_all(self, pairs: Sequence[tuple[int, int]]) -> None:
+        pairs = [pair for pair in pairs if pair[1] >= self.num_known]  # the others were matched before
         self.total = self.done + len(pairs)
         for a, b in pairs:
             self._match(a, b)
 
     def full_size_keypoints(self, index: int) -> NDArray[np.float32]:
+        if index < self.num_known:
+            return self.known.keypoints[index]
         photo, features, roll = self.photos[index], self.features[index], self.rolls[index]
         upright = unrolled(features.keypoints, roll, features.width, features.height)
         width, height = (features.width, features.height)[:: -1 if roll % 2 else 1]

@@ -41,7 +41,9 @@ def write_project(
     """Write `project.json`: what was asked."""
     asked = {
         "program_version": program_version(),
-        "photos": [{"path": str(photo.path.resolve()), "sha256": photo.sha256} for photo in photos.photos],
+        "photos": [
+            {"name": photo.name, "path": str(photo.path.resolve()), "sha256": photo.sha256} for photo in photos.photos
+        ],
         "preset": results.preset,
         "seed": results.config.seed,
         "config": dataclasses.asdict(results.config),

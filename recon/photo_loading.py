@@ -82,6 +82,49 @@ def load_photos(inputs: Sequence[Path], progress: Progress = no_progress) -> Pho
     return PhotoSet(tuple(photo for photo, _ in kept), tuple(rejected), tuple(warn_about(kept)))
 
 
+@dataclass(frozen=True)
+class KnownPhoto:
+    """A photo as a project remembers it: what it is called there, where it lies, and its SHA-256."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def load_more_photos(known: Sequence[KnownPhoto], inputs: Sequence[Path], progress: Progress = no_progress) -> PhotoSet:
+    """The photos of a project, then further ones in the order given.
+
+    Args:
+        known: keep their names and come first.
+        inputs: files, and folders of which every photo is taken that is not known yet.
+        progress: called once a photo.
+
+    Raises:
+        ReconError: a known photo is gone or has changed; a further one cannot be used or is no further one.
+    """
+    files = [path for path in _find_files(inputs) if path in inputs or path.resolve() not in {k.path for k in known}]
+    if not files:
+        raise ReconError("All of these photos are in the scene already.", "Add photos from other places.")
+    names = [photo.name for photo in known] + _unique_names(files, taken=[photo.name for photo in known])
+    photos: list[tuple[Photo, PhotoLook]] = []
+    for path, name in zip([*(photo.path for photo in known), *files], names, strict=True):
+        progress(len(photos), len(names), f"Reading {name}")
+        is_known = len(photos) < len(known)
+        try:
+            photo, look = _read(path, name)
+        except _UnusablePhotoError as error:
+            hint = "It belongs to the scene: put it back." if is_known else "Leave it out; the scene is as it was."
+            raise ReconError(f"{path if is_known else path.name} {error}.", hint) from error
+        if is_known and photo.sha256 != known[len(photos)].sha256:
+            raise ReconError(f"{path} is no longer the photo that the scene was made from.", "Put the old one back.")
+        twin = next((other for other, _ in photos if other.sha256 == photo.sha256), None)
+        if twin is not None:
+            raise ReconError(f"{path.name} is in the scene already, as {twin.name}.", "Add photos from other places.")
+        photos.append((photo, look))
+    progress(len(names), len(names), f"Read {len(names)} photos")
+    return PhotoSet(tuple(photo for photo, _ in photos), (), tuple(warn_about(photos)))
+
+
 def _find_files(inputs: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}  # resolved -> as given, in order
     for path in inputs:
@@ -120,18 +163,21 @@ def _natural_key(name: str) -> list[tuple[int, int | str]]:
     return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts]
 
 
-def _unique_names(files: Sequence[Path]) -> list[str]:
-    """File names; where folders share one, the folder's name goes in front, then a number if need be."""
-    counts = Counter(path.name for path in files)
-    taken = {name for name, count in counts.items() if count == 1}
-    names = []
+def _unique_names(files: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
+    """File names; where folders share one, the folder's name goes in front, then a number if need be.
+
+    None of those that are `taken` is given again.
+    """
+    counts = Counter([*(path.name for path in files), *taken])
+    used = {name for name, count in counts.items() if count == 1} | set(taken)
+    names: list[str] = []
     for path in files:
         name = path.name
         if counts[name] > 1:
             name, number = f"{path.absolute().parent.name}_{path.name}", 2
-            while name in taken:
+            while name in used:
                 name, number = f"{path.absolute().parent.name}_{path.stem}_{number}{path.suffix}", number + 1
-            taken.add(name)
+            used.add(name)
         names.append(name)
     return names
 

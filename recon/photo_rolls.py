@@ -51,6 +51,8 @@ def choose_rolls(
     num_photos: int,
     count_inliers: Callable[[int, int, int], int],
     min_inliers: int,
+    *,
+    num_settled: int = 0,
 ) -> list[int]:
     """Quarters by which to turn each photo so that neighbours show the same way up.
 
@@ -63,11 +65,12 @@ def choose_rolls(
         num_photos: how many photos there are.
         count_inliers: `count_inliers(a, b, roll)` matches a with b turned by `roll`; asked between groups only.
         min_inliers: fewer agree by chance.
+        num_settled: as many of the first photos were turned before and stay as they are.
 
     Returns:
         One of 0, 1, 2, 3 for each photo; most are 0.
     """
-    group, rolls = list(range(num_photos)), [0] * num_photos
+    group, rolls = [0] * num_settled + list(range(num_settled, num_photos)), [0] * num_photos
 
     def join(a: int, b: int, roll: int) -> None:
         """Turn all of group b by `roll` and make it part of group a."""
@@ -92,5 +95,5 @@ def choose_rolls(
             break
         roll = int(best.argmax())
         join(first, second, roll if best[roll] >= _LEAST_GAIN * best[0] else 0)
-    most_common = max(range(4), key=rolls.count)
+    most_common = 0 if num_settled else max(range(4), key=rolls.count)
     return [(roll - most_common) % 4 for roll in rolls]

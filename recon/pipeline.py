@@ -1,26 +1,32 @@
 """The recipe: photos to cameras, points, Gaussians and a mesh. Start reading here."""
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from matching.types import Features
 from recon import outputs
 from recon.align import upright
 from recon.camera_files import read_cameras
-from recon.config import ReconConfig
+from recon.config import DeviceName, ReconConfig
+from recon.continuation import continued_fit, continued_start
 from recon.dense import DenseScene, make_dense
-from recon.device import choose_device
+from recon.device import Device, choose_device
 from recon.errors import ReconError
+from recon.finished_scene import FinishedScene, open_finished_scene
 from recon.heldout import resolve_heldout, score_heldout
 from recon.match_graph import MatchGraph, PairMatches
 from recon.match_photos import match_photos
 from recon.meshing import extract_mesh
 from recon.optimise import background_of, optimise
 from recon.photo import Photo
-from recon.photo_loading import load_photos
-from recon.poses import estimate_poses, reconstruction_from_cameras
+from recon.photo_loading import PhotoSet, load_more_photos, load_photos
+from recon.pose_additions import cameras_beside, require_progress
+from recon.poses import estimate_poses, mapper_gates, reconstruction_from_cameras
 from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
-from recon.project import Project, file_identity, identities, open_project
+from recon.project import Project, adopt, file_identity, identities, open_project
 from recon.report import DeviceReport, Report
 from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View, training_part
 from recon.stages import StageRunner
@@ -75,6 +81,43 @@ def reconstruct(
     return report
 
 
+def add_photos(
+    out: Path, inputs: Sequence[Path], *, device: DeviceName | None = None, progress: PipelineProgress | None = None
+) -> Report:
+    """Add photos to a finished scene and go on from what it holds; its frame stays.
+
+    The new scene is made beside the old one, which stays whole until the new one is finished and takes its place. A
+    stopped run leaves the finished stages for the next one with the same photos. Photos of the scene that were left out
+    are tried again.
+
+    Args:
+        out: the project folder of a finished scene; its settings are used.
+        inputs: further photo files, and folders of which every photo is taken that is not in the scene.
+        device: where the splats are fitted; None: as the project's settings say.
+        progress: as for `reconstruct`.
+
+    Returns:
+        The report, as written to the folder.
+
+    Raises:
+        ReconError: the folder holds no finished scene, or none of the photos can be added to it. The scene stays.
+        Cancelled: raised by `progress`. The scene stays.
+    """
+    before = open_finished_scene(out)
+    results = Results(preset=before.preset, config=replace(before.config, device=device or before.config.device))
+    staged = open_project(before.project.adding.folder)
+    stages = StageRunner(staged, "mesh", progress, after=before.fingerprint)
+    try:
+        _run(stages, results, staged, inputs, before.heldout, before.cameras, before)
+    except ReconError:
+        shutil.rmtree(staged.folder)  # the same photos would fail again
+        raise
+    report = make_report(results, stages.reports, "mesh")
+    outputs.write_report(staged, report)
+    adopt(before.project)
+    return report
+
+
 def _run(
     stages: StageRunner,
     results: Results,
@@ -82,14 +125,18 @@ def _run(
     inputs: Sequence[Path],
     holdout: Sequence[str],
     cameras: Path | None,
+    before: FinishedScene | None = None,
 ) -> None:
-    """The stages in order; each result is kept in `results` and written to the project as soon as it is there."""
+    """The stages in order; each result is kept in `results` and written to the project as soon as it is there.
+
+    With a scene from `before` each stage goes on from what it holds.
+    """
     config, seed = results.config, results.config.seed
     if config.device == "cuda":
         choose_device(config.device)  # what cannot work fails now, not after all stages before the splats
     draw = rasterizer.create("cpu")
 
-    photos = results.photos = stages.run("photos", None, lambda progress: load_photos(inputs, progress))
+    photos = results.photos = stages.run("photos", None, lambda progress: _load(inputs, before, progress))
     heldout = resolve_heldout(holdout, photos.photos)
     outputs.write_project(project, photos, results, sorted(heldout), cameras)
     if stages.is_over:
@@ -98,8 +145,8 @@ def _run(
     graph = results.graph = stages.run(
         "matches",
         [identities(photos.photos), config.matching],
-        lambda progress: match_photos(photos.photos, config.matching, progress),
-        (MatchGraph, PairMatches),
+        lambda progress: match_photos(photos.photos, config.matching, progress, known=before.graph if before else None),
+        (MatchGraph, PairMatches, Features),
     )
     if stages.is_over:
         return
@@ -107,7 +154,7 @@ def _run(
     scene = results.scene = stages.run(
         "cameras",
         [config.poses, seed, config.working_side_px, sorted(heldout), file_identity(cameras)],
-        lambda progress: _place(photos.photos, graph, config, heldout, cameras, progress),
+        lambda progress: _place(photos.photos, graph, config, heldout, cameras, before, progress),
         (Reconstruction, View, Camera, PointCloud, UnplacedPhoto),
     )
     results.written |= outputs.write_cameras(project, scene)
@@ -131,7 +178,7 @@ def _run(
     gaussians = results.gaussians = stages.run(
         "splats",
         [config.fit, device.rasterizer],
-        lambda progress: optimise(dense.gaussians, views, config.fit, device, seed=seed, progress=progress),
+        lambda progress: _fit(dense, views, config, device, before, progress),
         (Gaussians,),
     )
     heldout_views = [view for view in scene.views if view.is_heldout]
@@ -152,23 +199,62 @@ def _run(
     results.written |= outputs.write_mesh(project, results.mesh, preview)
 
 
+def _load(inputs: Sequence[Path], before: FinishedScene | None, progress: Progress) -> PhotoSet:
+    return load_photos(inputs, progress) if before is None else load_more_photos(before.photos, inputs, progress)
+
+
 def _place(
     photos: Sequence[Photo],
     graph: MatchGraph,
     config: ReconConfig,
     heldout: frozenset[str],
     cameras: Path | None,
+    before: FinishedScene | None,
     progress: Progress,
 ) -> Reconstruction:
-    """Estimate the cameras, or take the user's; the user's frame is kept, our own is set upright."""
+    """Estimate the cameras, or take the user's; the user's frame is kept, our own is set upright once."""
     side = config.working_side_px
     if cameras is not None:
         known = read_cameras(cameras)
-        return reconstruction_from_cameras(
+        if before is not None:
+            known |= cameras_beside(
+                photos,
+                graph,
+                known,
+                mapper_gates(config.poses),
+                max_error_px=config.poses.max_error_px,
+                seed=config.seed,
+                progress=progress,
+            )
+        scene = reconstruction_from_cameras(
             photos, graph, known, working_side_px=side, heldout=heldout, progress=progress
         )
-    return upright(
-        estimate_poses(
-            photos, graph, config.poses, working_side_px=side, heldout=heldout, seed=config.seed, progress=progress
+    else:
+        scene = estimate_poses(
+            photos,
+            graph,
+            config.poses,
+            working_side_px=side,
+            heldout=heldout,
+            seed=config.seed,
+            progress=progress,
+            before=before.scene if before else None,
         )
-    )
+    if before is not None:
+        require_progress(scene, before.scene)
+    return scene if cameras or before else upright(scene)
+
+
+def _fit(
+    dense: DenseScene,
+    views: Sequence[View],
+    config: ReconConfig,
+    device: Device,
+    before: FinishedScene | None,
+    progress: Progress,
+) -> Gaussians:
+    """Fit the Gaussians that the dense depth gives, or go on with those from before."""
+    if before is None:
+        return optimise(dense.gaussians, views, config.fit, device, seed=config.seed, progress=progress)
+    start = continued_start(before.gaussians, dense)
+    return optimise(start, views, continued_fit(config.fit), device, seed=config.seed, progress=progress)

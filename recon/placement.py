@@ -1,6 +1,6 @@
 """Which photos are placed in agreement with their matches, and why others are not placed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,19 @@ from recon.sparse_model import MAPPING_SIDE_PX, MappingProblem, SparseModel, und
 _MIN_AGREEING_SHARE = 0.5
 
 
-def without_contradicted_photos(problem: MappingProblem, model: SparseModel, *, max_error_px: float) -> SparseModel:
+def without_contradicted_photos(
+    problem: MappingProblem, model: SparseModel, *, max_error_px: float, settled: Collection[int] = ()
+) -> SparseModel:
     """Take away photos whose camera contradicts most of their verified matches, the worst first.
 
     Mapping may fit a photo to a few points while most of its matches say otherwise, as with repeated structure.
+    `settled` photos stay whatever the others say.
     """
     while model.num_placed > 2:
-        shares = {photo: agreeing_share(problem, model, photo, max_error_px) for photo in model.cam_from_world}
-        worst = min(shares, key=lambda photo: shares[photo])
-        if shares[worst] >= _MIN_AGREEING_SHARE:
+        asked = [photo for photo in model.cam_from_world if photo not in settled]
+        shares = {photo: agreeing_share(problem, model, photo, max_error_px) for photo in asked}
+        worst = min(shares, key=lambda photo: shares[photo], default=None)
+        if worst is None or shares[worst] >= _MIN_AGREEING_SHARE:
             break
         model = without_photos(model, {worst})
     return model

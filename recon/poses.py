@@ -8,16 +8,25 @@ import numpy as np
 from recon.bounds import check_bounds
 from recon.colmap import MapperGates, triangulate
 from recon.errors import ReconError
-from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches, given_focal
+from recon.focal import (
+    TYPICAL,
+    FocalEvidence,
+    combined,
+    evidence_from_exif,
+    evidence_from_matches,
+    evidence_from_scene,
+    given_focal,
+)
 from recon.lens_refinement import refine_model
 from recon.mapping import find_model
 from recon.match_graph import MatchGraph
 from recon.photo import Photo
 from recon.placement import explain_unplaced, without_contradicted_photos
+from recon.pose_additions import in_frame_of, lenses_of_scene, start_of_mapping
 from recon.pose_review import examine_poses, review_poses
 from recon.progress import Progress, no_progress
 from recon.scene import Reconstruction, UnplacedPhoto
-from recon.sparse_model import MappingProblem, to_mapping_frame, without_large_errors
+from recon.sparse_model import Lens, MappingProblem, to_mapping_frame, without_large_errors
 from recon.sparse_scene import assemble, camera_with_lens, cameras_of_photos, known_problem, straight_keypoints
 from recon.undistort import DistortedCamera, moved
 
@@ -69,6 +78,11 @@ class PoseConfig:
         check_bounds(self)
 
 
+def mapper_gates(config: PoseConfig) -> MapperGates:
+    """How much evidence mapping asks for."""
+    return MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+
+
 def estimate_poses(
     photos: Sequence[Photo],
     graph: MatchGraph,
@@ -79,6 +93,7 @@ def estimate_poses(
     seed: int,
     calibrated: Mapping[str, DistortedCamera] | None = None,
     progress: Progress = no_progress,
+    before: Reconstruction | None = None,
 ) -> Reconstruction:
     """Place the photos and triangulate their matches.
 
@@ -95,11 +110,13 @@ def estimate_poses(
         seed: of every random choice.
         calibrated: by photo name, cameras whose lenses are right and stay as they are; their places are not used.
         progress: may raise `Cancelled`, which takes effect at the next placed photo.
+        before: what was estimated from some of the photos: the others are placed beside these, with the lenses that are
+            known from them, before all cameras are adjusted.
 
     Returns:
         Undistorted views in the order of the photos, points with tracks, photos left out with the reason, warnings,
         and how sure each camera is.
-        Frame and unit of the world are arbitrary.
+        Frame and unit of the world are those of `before`, else arbitrary.
 
     Raises:
         ReconError: fewer than two photos (held-out ones not counted) could be placed, or too few points hold them
@@ -108,14 +125,27 @@ def estimate_poses(
     """
     _check_sizes(photos, graph)
     given = cameras_of_photos(photos, calibrated or {})
-    problem, beliefs = _pose_problem(photos, graph, given, seed=seed)
-    gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+    known = {} if before is None else lenses_of_scene(photos, before)
+    problem, beliefs = _pose_problem(photos, graph, given, known, seed=seed)
+    gates = mapper_gates(config)
+    start = None
+    if before is not None:
+        lenses = [Lens(belief.focal, belief.radial) for belief in beliefs]
+        start = start_of_mapping(photos, problem, lenses, before, gates, max_error_px=config.max_error_px, seed=seed)
     model = find_model(
-        problem, beliefs, gates, step=config.hypothesis_step, workers=config.num_workers, seed=seed, progress=progress
+        problem,
+        beliefs,
+        gates,
+        step=config.hypothesis_step,
+        workers=config.num_workers,
+        seed=seed,
+        progress=progress,
+        start=start,
     )
     warnings: tuple[str, ...] = ()
     if model is not None:
-        model = without_contradicted_photos(problem, model, max_error_px=config.max_error_px)
+        settled = start.cam_from_world if start else ()
+        model = without_contradicted_photos(problem, model, max_error_px=config.max_error_px, settled=settled)
         model, warnings = refine_model(
             problem,
             model,
@@ -148,12 +178,13 @@ def estimate_poses(
     unplaced = explain_unplaced(names, graph.pairs, model, config.min_pose_inliers)
     scene = assemble(photos, graph, model, cameras, working_side_px=working_side_px, heldout=heldout)
     progress(100, 100, f"{model.num_placed} of {len(photos)} photos placed")
-    return replace(
+    scene = replace(
         scene,
         unplaced=unplaced,
         warnings=(*warnings, *review.warnings),
         confidences=tuple(review.confidences[photo] for photo in sorted(cameras)),
     )
+    return scene if before is None else in_frame_of(scene, before)
 
 
 def reconstruction_from_cameras(
@@ -190,7 +221,7 @@ def reconstruction_from_cameras(
     problem, model = known_problem(photos, graph, known)
     _require_two(photos, known, heldout)
     progress(1, 3, "triangulating")
-    gates = MapperGates(config.min_pair_matches, min_pose_inliers=config.min_pose_inliers)
+    gates = mapper_gates(config)
     model = triangulate(problem, model, gates, seed=0)
     model = without_large_errors(problem, model, max_error_px=config.max_error_px)
     progress(2, 3, "undistorting photos")
@@ -205,11 +236,17 @@ def reconstruction_from_cameras(
 
 
 def _pose_problem(
-    photos: Sequence[Photo], graph: MatchGraph, given: Mapping[int, DistortedCamera], *, seed: int
+    photos: Sequence[Photo],
+    graph: MatchGraph,
+    given: Mapping[int, DistortedCamera],
+    known: Mapping[str, Lens],
+    *,
+    seed: int,
 ) -> tuple[MappingProblem, tuple[FocalEvidence, ...]]:
     """The matches in the mapping frame, and what is known of each lens.
 
-    Photos of one label share a lens; each photo with a given camera has a lens of its own, without distortion.
+    Photos of one label share a lens; each photo with a given camera has a lens of its own, without distortion. `known`
+    are lenses by label that were estimated before.
     """
     labels = [f"given {i}" if i in given else photo.camera_label for i, photo in enumerate(photos)]
     lenses = list(dict.fromkeys(labels))
@@ -226,10 +263,13 @@ def _pose_problem(
         if members[0] in given:
             beliefs.append(given_focal(straight[members[0]][0].focal))
             continue
+        if label in known:
+            beliefs.append(evidence_from_scene(known[label]))
+            continue
         own = [photos[i] for i in members]
-        known = [p.focal_prior_px / max(p.width, p.height) for p in own if p.focal_prior_px is not None]
-        if known:
-            beliefs.append(evidence_from_exif(float(np.median(known))))
+        told = [p.focal_prior_px / max(p.width, p.height) for p in own if p.focal_prior_px is not None]
+        if told:
+            beliefs.append(evidence_from_exif(float(np.median(told))))
             continue
         measured = evidence_from_matches(problem, lens_idx, seed=seed)
         beliefs.append(TYPICAL if measured is None else combined([TYPICAL, measured]))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from recon.photo import Photo
 from recon.whole_files import write_whole
 
 PROJECT_FILE = "project.json"
+_WHOLE_MARK = "whole"
 KNOWN_FILES = (PROJECT_FILE, "report.json", "report.html")
 
 
@@ -28,6 +30,11 @@ class Project:
         return self.folder / "work"
 
     @property
+    def adding(self) -> "Project":
+        """Where the scene with further photos is made, beside the finished one, which stays whole until it is."""
+        return Project(self.work / "adding")
+
+    @property
     def previews(self) -> Path:
         """Small pictures for the report."""
         return self.folder / "previews"
@@ -37,7 +44,7 @@ class Project:
         return self.work / f"{stage}.npz"
 
     def record(self, stage: str) -> dict[str, Any]:
-        """What is remembered about the stored artefact: its `fingerprint` and the `report` of the run that made it."""
+        """What is remembered about the stored artefact: `fingerprint`, that of the stage before (`after`), `report`."""
         path = self.work / f"{stage}.json"
         try:
             return json.loads(path.read_text()) if self.artefact(stage).exists() else {}
@@ -64,6 +71,7 @@ def open_project(folder: Path) -> Project:
                 f"The output folder {folder} holds something else.",
                 "Name a new or empty folder with -o, so that none of your files is overwritten.",
             )
+        finish_adoption(Project(folder))
         (folder / "work").mkdir(parents=True, exist_ok=True)
         (folder / "previews").mkdir(exist_ok=True)
         if PROJECT_FILE not in entries:  # marks the folder as ours, and shows that it can be written
@@ -75,6 +83,27 @@ def open_project(folder: Path) -> Project:
             f"The output folder {folder} cannot be written: {error.strerror or error}.", "Name another one with -o."
         ) from error
     return Project(folder)
+
+
+def adopt(project: Project) -> None:
+    """Put everything that was made in `project.adding` in place of what the project holds.
+
+    The mark that it is whole is set first: killed in between, `open_project` goes on where this stopped.
+    """
+    write_whole(project.adding.folder / _WHOLE_MARK, "")
+    finish_adoption(project)
+
+
+def finish_adoption(project: Project) -> None:
+    """Go on with `adopt`, if it was begun."""
+    made = project.adding.folder
+    if not (made / _WHOLE_MARK).exists():
+        return
+    for file in sorted(path for path in made.rglob("*") if path.is_file() and path != made / _WHOLE_MARK):
+        target = project.folder / file.relative_to(made)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, target)
+    shutil.rmtree(made)
 
 
 def file_identity(path: Path | None) -> str | None:

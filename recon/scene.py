@@ -19,6 +19,8 @@ class View:
         valid: [H, W] bool; False where undistortion had no pixel to show.
         mask: [H, W] bool, the object if the photo came with a mask; None means everything.
         is_heldout: posed, but kept from depth, points and the fit: for measuring only.
+        removed_distortion: k1, k2, p1, p2 as in OpenCV of the photo's lens, already taken out of `rgb`; the photo's own
+            camera has the same K at its size.
     """
 
     name: str
@@ -27,6 +29,7 @@ class View:
     valid: NDArray[np.bool_]
     mask: NDArray[np.bool_] | None = None
     is_heldout: bool = False
+    removed_distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

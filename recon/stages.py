@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Output = TypeVar("Output")
 
 # Bump a stage's version when its code makes something else of the same input.
-VERSIONS: dict[StageName, int] = {"photos": 1, "matches": 1, "cameras": 2, "points": 1, "splats": 2, "mesh": 1}
+VERSIONS: dict[StageName, int] = {"photos": 1, "matches": 2, "cameras": 2, "points": 1, "splats": 2, "mesh": 1}
 
 # Usual share of each stage in a run of six photos with the standard preset, for the overall progress.
 SHARES: dict[StageName, float] = {
@@ -39,19 +39,22 @@ class StageRunner:
     same.
     """
 
-    def __init__(self, project: Project, until: StageName, progress: PipelineProgress | None) -> None:
+    def __init__(
+        self, project: Project, until: StageName, progress: PipelineProgress | None, *, after: str = ""
+    ) -> None:
         """Start before the first stage.
 
         Args:
             project: where artefacts are kept.
             until: the last stage that will run.
             progress: told how far everything is.
+            after: fingerprint of what all of the stages depend on besides their settings.
         """
         self.reports: list[StageReport] = []
         self._project = project
         self._wanted = STAGES[: STAGES.index(until) + 1]
         self._progress = progress
-        self._chain = ""
+        self._chain = after
         self._done = 0.0
 
     @property
@@ -77,7 +80,7 @@ class StageRunner:
             describe: numbers about the result for the report.
         """
         started, cpu_started = time.perf_counter(), _cpu_seconds()
-        self._chain = fingerprint(self._chain, stage, VERSIONS[stage], to_json(settings))
+        before, self._chain = self._chain, fingerprint(self._chain, stage, VERSIONS[stage], to_json(settings))
         output = self._stored(stage, tuple(types)) if types else None
         if output is not None:
             report = dataclasses.replace(StageReport(**self._project.record(stage)["report"]), resumed=True)
@@ -94,7 +97,8 @@ class StageRunner:
                 # First forget what the old artefact was made from: killed in between, the new one must not pass for it.
                 self._project.set_record(stage, {})
                 save_artefact(output, self._project.artefact(stage))
-                self._project.set_record(stage, {"fingerprint": self._chain, "report": dataclasses.asdict(report)})
+                record = {"fingerprint": self._chain, "after": before, "report": dataclasses.asdict(report)}
+                self._project.set_record(stage, record)
         self._done += SHARES[stage]
         self._tell(stage, 1.0, "unchanged" if report.resumed else "done", self._done)
         self.reports.append(report)

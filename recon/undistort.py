@@ -98,7 +98,7 @@ def undistorted_view(photo: Photo, distorted: DistortedCamera, working_side_px: 
     straight = np.asarray(cv2.remap(rgb, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     if mask is not None:
         mask = np.asarray(cv2.remap(mask.astype(np.uint8), across, down, cv2.INTER_NEAREST), np.bool_)
-    return View(photo.name, camera, straight, valid, mask, is_heldout)
+    return View(photo.name, camera, straight, valid, mask, is_heldout, tuple(map(float, distorted.distortion)))
 
 
 def _source_pixels(camera: Camera, distortion: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -77,6 +77,11 @@ def test_version_and_help_come_at_once() -> None:
     subprocess.run([sys.executable, "-c", code], env=_environment(), check=True, capture_output=True, timeout=60)
 
 
+def test_photos_are_added_to_a_finished_scene_only(out: Path) -> None:
+    _assert_refused(_run("reconstruct", out, "--add", BANANA), "holds no scene", "reconstruct PHOTOS -o OUT")
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
@@ -102,6 +107,16 @@ def test_every_command_explains_itself_with_examples(command: str, capsys: pytes
         ),
         (["reconstruct", "a.jpg", "-o", "out", "--sed", "1"], "Unrecognized arguments: --sed"),
         (["reconstruct", "a.jpg"], "required: -o"),
+        (["reconstruct", "out", "--add", "nowhere.jpg"], "--add names nowhere.jpg, which does not exist"),
+        (["reconstruct", "--add", str(BANANA)], "--add takes one project folder"),
+        (["reconstruct", "out", "b.jpg", "--add", str(BANANA)], "--add takes one project folder"),
+        (["reconstruct", "b.jpg", "-o", "out", "--add", str(BANANA)], "--add takes one project folder"),
+        (["reconstruct", "out", "--add", str(BANANA), "--preset", "draft"], "so --preset cannot be given"),
+        (["reconstruct", "out", "--add", str(BANANA), "--holdout", "a.jpg"], "so --holdout cannot be given"),
+        (
+            ["reconstruct", "out", "--add", str(BANANA), "--fit.num-iterations", "9"],
+            "so --fit.num-iterations cannot be given",
+        ),
         (["render", ".", "--frames", "0", "--turntable", "a.mp4"], "--frames must lie between 1 and"),
         (["render", "."], "--cameras --turntable is required"),
         (["export", ".", "--to", "docx"], "--to must be ply or glb or colmap"),

@@ -63,3 +63,15 @@ def test_matches_of_rejected_pairs_move_nothing(tmp_path):
     adjusted = adjust_keypoints(photos, rejected, max_side_px=640)
     for old, new in zip(graph.keypoints, adjusted.keypoints, strict=True):
         assert np.allclose(old, new, atol=1e-4)
+
+
+def test_settled_keypoints_stay_and_the_others_come_to_them(tmp_path):
+    photos = crops_of_one_wall(tmp_path)
+    _, graph = graph_with_noise(np.random.default_rng(0), 1.0)
+    two = MatchGraph(graph.keypoints[:2], graph.pairs[:1])
+    settled = adjust_keypoints(photos[:2], two, max_side_px=640)
+    graph = replace(graph, keypoints=(*settled.keypoints, graph.keypoints[2]))
+    adjusted = adjust_keypoints(photos, graph, max_side_px=640, num_settled=2)
+    np.testing.assert_array_equal(adjusted.keypoints[0], settled.keypoints[0])
+    np.testing.assert_array_equal(adjusted.keypoints[1], settled.keypoints[1])
+    assert disagreement(adjusted.keypoints) < 0.05

@@ -164,3 +164,23 @@ def test_every_neighbour_of_the_sample_photos_is_found():
     neighbours = [num_inliers[index, index + 1] for index in range(5)]
     assert min(neighbours) > 50
     assert num_inliers.get((0, 5), 0) < min(neighbours)  # furthest apart
+
+
+@pytest.mark.parametrize("all_pairs_up_to", [20, 2])
+def test_photos_that_come_later_are_matched_without_repeating_the_first(tmp_path, all_pairs_up_to):
+    photos = crops_of_one_wall(tmp_path, num=5)
+    config = replace(SMALL, matcher="sift", all_pairs_up_to=all_pairs_up_to)
+    known = match_photos(photos[:4], config)
+    messages = []
+    graph = match_photos(photos, config, lambda done, total, message: messages.append(message), known=known)
+    read = [message for message in messages if message.startswith("Finding")]
+    assert read == ["Finding keypoints in 4.png"]
+    assert all("4.png" in message for message in messages if message.startswith(("Matching", "Refining")))
+    assert {(pair.a, pair.b): pair for pair in graph.pairs}.items() >= {(p.a, p.b): p for p in known.pairs}.items()
+    assert (3, 4) in {(pair.a, pair.b) for pair in graph.pairs if pair.rejected is None}
+    used = np.unique(np.concatenate([pair.indices[:, 0] for pair in known.pairs if pair.a == 0]))
+    np.testing.assert_array_equal(graph.keypoints[0][used], known.keypoints[0][used])
+    # and what is new is as good as what a run with all photos finds: the step between neighbours is exact
+    last = next(pair for pair in graph.pairs if (pair.a, pair.b) == (3, 4))
+    step = graph.keypoints[3][last.indices[:, 0]] - graph.keypoints[4][last.indices[:, 1]]
+    assert np.median(np.abs(step - [60, 24])) < 0.05

@@ -1,5 +1,6 @@
 """Good photos pass, useless files are named, and what the user can mend is said in one sentence with a hint."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image, features
 
 from recon import photo_loading
 from recon.errors import ReconError
-from recon.photo_loading import load_photos
+from recon.photo_loading import KnownPhoto, load_more_photos, load_photos
 from recon.progress import Cancelled
 
 SAMPLES = Path(__file__).parents[2] / "assets/samples"
@@ -256,3 +257,18 @@ def test_progress_is_reported_and_can_cancel(two_photos):
 
     with pytest.raises(Cancelled):
         load_photos(two_photos, cancel)
+
+
+def test_further_photos_keep_the_names_of_the_known_ones(tmp_path):
+    for folder, seed in (("a", 0), ("b", 1)):
+        (tmp_path / folder).mkdir()
+        pixels = np.random.default_rng(seed).integers(0, 255, (80, 100, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / folder / "1.png")
+    first = tmp_path / "a" / "1.png"
+    known = [KnownPhoto("1.png", first.resolve(), hashlib.sha256(first.read_bytes()).hexdigest())]
+    found = load_more_photos(known, [tmp_path / "b" / "1.png"])
+    assert [photo.name for photo in found.photos] == ["1.png", "b_1.png"]
+    first.unlink()
+    with pytest.raises(ReconError, match=r"1\.png is not a file") as caught:
+        load_more_photos(known, [tmp_path / "b"])
+    assert "put it back" in caught.value.hint

@@ -90,3 +90,11 @@ def test_a_photo_that_lost_its_orientation_matches_with_its_own_coordinates(tmp_
     distance = np.linalg.norm(back[:, None] - reference.keypoints[1][None], axis=2).min(axis=1)
     assert np.median(distance) < 0.5
     assert x.max() < photos[1].width
+
+
+def test_photos_that_were_turned_before_stay_and_a_later_one_is_turned_to_them():
+    true_rolls = [0, 0, 3, 3, 3]  # the later three are the majority: without settled ones they would stay
+    count = matcher_that_knows(true_rolls)
+    inliers = pairs_of(5, count)
+    assert choose_rolls(inliers, 5, count, min_inliers=15)[2:] == [0, 0, 0]
+    assert choose_rolls(inliers, 5, count, min_inliers=15, num_settled=2) == true_rolls
