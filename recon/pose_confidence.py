@@ -93,7 +93,7 @@ def features(evidence: PoseEvidence) -> NDArray[np.float64]:
     )
 
 
-COEFFICIENTS = (1.589, -3.106, -1.806, 0.169, -0.828, -0.888)
+COEFFICIENTS = (1.636, -3.145, -1.969, 0.134, -1.19, -0.361)
 """Of 1, log10(sigma), -log(agreeing share), log10(1 + tracked), log(1 + second), no second opinion."""
 
 
