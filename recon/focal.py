@@ -20,6 +20,9 @@ _MIN_SIGMA = 0.05  # pairs of one scene share their systematic errors
 _MIN_PAIR_MATCHES = 100  # below about 300 single pairs scatter widely; their median is still good at 100
 _MIN_AXES_ANGLE_DEG = 5.0  # parallel optical axes tell nothing of the focal length [1]
 _MAX_PAIRS = 8
+_MAX_SCATTER = 0.35  # of the logarithms: pairs that differ more tell nothing, whatever their median (temple: .5)
+_ENOUGH_PAIRS = 3  # fewer may all be degenerate; they are believed only
+_MAX_LONE_Z_SCORE = 1.5  # when habit agrees this far (one pair of forward-facing photos: 4.8 times too long)
 _SANE = (0.3, 6.0)  # fisheye to long tele: outside, a pair is degenerate
 
 
@@ -69,7 +72,8 @@ def evidence_from_matches(problem: MappingProblem, lens: int, *, seed: int) -> F
     within 4 % on every measured scene, at .91 as well as at 3 times the longer side.
 
     Returns:
-        The median of the pairs, its sigma from their scatter; None when no pair tells anything.
+        The median of the pairs, its sigma from their scatter; None when no pair tells anything, when the pairs
+        contradict each other, or when only one or two tell of a lens that hardly any camera has.
 
     [1] Sturm et al., Focal length calibration from two views, 2005. [2] poselib's six-point shared-focal solver.
     """
@@ -90,8 +94,13 @@ def evidence_from_matches(problem: MappingProblem, lens: int, *, seed: int) -> F
     logs = np.log(focals)
     median = float(np.median(logs))
     scatter = 1.4826 * float(np.median(np.abs(logs - median)))
-    sigma = max(_MIN_SIGMA, _PAIR_SIGMA / len(focals) ** 0.5, scatter / len(focals) ** 0.5)
-    return FocalEvidence(float(np.exp(median)), sigma, "matches")
+    if scatter > _MAX_SCATTER:
+        return None
+    evidence = FocalEvidence(
+        float(np.exp(median)), max(_MIN_SIGMA, max(_PAIR_SIGMA, scatter) / len(focals) ** 0.5), "matches"
+    )
+    is_alone = len(focals) < _ENOUGH_PAIRS
+    return None if is_alone and abs(TYPICAL.z_score(evidence.focal)) > _MAX_LONE_Z_SCORE else evidence
 
 
 def combined(beliefs: Sequence[FocalEvidence]) -> FocalEvidence:

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 _SUPPORT_PX = 2.0  # an observation counts 1 at no error and 0 from here on, in the mapping frame
 _WELL_KNOWN_SIGMA = 0.1  # of log(focal): nearer, mapping works as well and the last adjustment finds the rest
+_UNKNOWN_SIGMA = 0.3  # only habit is left, and lenses are twice and three times as long as most
+_FAR_FACTORS = [1.6, 2.1, 2.8]
 _PRIOR_WEIGHT = 0.01  # share of all observations that a focal one sigma away must gain; chosen on three-photo sets
 
 
@@ -63,9 +65,14 @@ def find_model(
 
 
 def focal_hypotheses(beliefs: Sequence[FocalEvidence], step: float) -> list[tuple[Lens, ...]]:
-    """The believed focal lengths; then, unless all are known well, the others shorter and longer by `step`."""
+    """The believed focal lengths; then, unless all are known well, the others shorter and longer by `step`.
+
+    Where nothing but habit speaks for one, also lenses of up to 2.8 times that focal length.
+    """
     is_open = [belief.sigma > _WELL_KNOWN_SIGMA for belief in beliefs]
     factors = [1.0, 1 / step, step] if any(is_open) else [1.0]
+    if any(belief.sigma > _UNKNOWN_SIGMA for belief in beliefs):
+        factors += _FAR_FACTORS
     return [
         tuple(
             Lens(belief.focal * (factor if varies else 1.0), belief.radial)

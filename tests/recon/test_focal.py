@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
+import poselib
 import pytest
 
 from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_matches
-from recon.match_graph import MatchGraph
-from recon.sparse_model import MappingProblem, to_mapping_frame
+from recon.mapping import focal_hypotheses
+from recon.match_graph import MatchGraph, PairMatches
+from recon.sparse_model import MAPPING_SIDE_PX, MappingProblem, to_mapping_frame
 from splatting.camera import Camera
 from tests.synthetic import arc_of_cameras, exact_scene
 
@@ -50,3 +54,40 @@ def test_beliefs_multiply_like_gaussians() -> None:
 def test_no_beliefs_are_refused() -> None:
     with pytest.raises(ValueError, match="beliefs"):
         combined([])
+
+
+def _pairs_say(monkeypatch: pytest.MonkeyPatch, *focals: float) -> FocalEvidence | None:
+    """What is made of pairs that tell these focal lengths, whatever the matches."""
+    told = iter(focals)
+    turned = SimpleNamespace(R=np.diag([1.0, 0.9, 0.9]))
+
+    def solve(*_: object) -> tuple[SimpleNamespace, dict[str, int]]:
+        focal_px = next(told) * MAPPING_SIDE_PX
+        camera = SimpleNamespace(focal=lambda: focal_px)
+        return SimpleNamespace(camera1=camera, pose=turned), {}
+
+    monkeypatch.setattr(poselib, "estimate_shared_focal_relative_pose", solve)
+    nothing = np.zeros((200, 2), np.int64)
+    pairs = tuple(PairMatches(0, i, nothing, 200, None) for i in range(1, len(focals) + 1))
+    keypoints = (np.zeros((1, 2)),) * (len(focals) + 1)
+    return evidence_from_matches(MappingProblem(keypoints, pairs, (0,) * len(keypoints)), 0, seed=0)
+
+
+def test_a_lone_pair_is_believed_only_near_what_most_cameras_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _pairs_say(monkeypatch, 3.95) is None
+    near = _pairs_say(monkeypatch, 1.1)
+    assert near is not None
+    assert near.focal == pytest.approx(1.1)
+    agreeing = _pairs_say(monkeypatch, 2.9, 3.0, 3.1)
+    assert agreeing is not None
+    assert agreeing.focal == pytest.approx(3.0)
+
+
+def test_pairs_that_contradict_each_other_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _pairs_say(monkeypatch, 0.99, 1.02, 4.89, 0.67, 4.06, 0.72, 0.72, 4.65) is None
+
+
+def test_long_lenses_are_tried_where_only_habit_speaks() -> None:
+    assert max(lenses[0].focal for lenses in focal_hypotheses([TYPICAL], 1.25)) > 2.3
+    measured = FocalEvidence(0.9, 0.12, "matches")
+    assert [round(lenses[0].focal, 3) for lenses in focal_hypotheses([measured], 1.25)] == [0.9, 0.72, 1.125]
