@@ -68,12 +68,7 @@ def average_rotations(graph: CameraGraph, *, seed: int = 0) -> NDArray[np.float6
     for _ in range(_ROUNDS):
         residual = _rotation_residuals(graph, world)
         weight = graph.weight / (1 + np.sum(residual**2, axis=1) / _ROTATION_SCALE_RAD**2) ** 2
-        system, right = np.zeros((graph.num_cameras,) * 2), np.zeros((graph.num_cameras, 3))
-        for a, b, w, r in zip(graph.a, graph.b, weight, residual, strict=True):
-            system[[a, b], [a, b]] += w
-            system[[a, b], [b, a]] -= w
-            right[b] += w * r
-            right[a] -= w * r
+        system, right = _differences_as_system(graph, weight, residual)
         step = np.linalg.lstsq(system[1:, 1:], right[1:], rcond=None)[0]
         world[1:] = world[1:] @ Rotation.from_rotvec(step).as_matrix()
         if np.abs(step).max() < 1e-9:
@@ -143,13 +138,21 @@ def centres_from_baselines(
     weight = trust
     centres = np.zeros((graph.num_cameras, 3))
     for _ in range(_ROUNDS):
-        system, right = np.zeros((graph.num_cameras,) * 2), np.zeros((graph.num_cameras, 3))
-        for a, b, w, baseline in zip(graph.a, graph.b, weight, baselines, strict=True):
-            system[[a, b], [a, b]] += w
-            system[[a, b], [b, a]] -= w
-            right[b] += w * baseline
-            right[a] -= w * baseline
+        system, right = _differences_as_system(graph, weight, baselines)
         centres[1:] = np.linalg.solve(system[1:, 1:], right[1:])
         off = np.linalg.norm(centres[graph.b] - centres[graph.a] - baselines, axis=1) / lengths
         weight = trust / (1 + (off / _BASELINE_SCALE) ** 2) ** 2
     return centres
+
+
+def _differences_as_system(
+    graph: CameraGraph, weight: NDArray[np.float64], difference: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Normal equations [C, C] and [C, 3] of x_b - x_a = difference [P, 3] for every pair, weighed [P]."""
+    system, right = np.zeros((graph.num_cameras,) * 2), np.zeros((graph.num_cameras, 3))
+    for a, b, w, wanted in zip(graph.a, graph.b, weight, difference, strict=True):
+        system[[a, b], [a, b]] += w
+        system[[a, b], [b, a]] -= w
+        right[b] += w * wanted
+        right[a] -= w * wanted
+    return system, right
