@@ -25,10 +25,9 @@ _SAME_SURFACE = 0.03  # largest relative difference of stereo and rendered depth
 
 def surface_depth(render: Render, min_alpha: float = 0.5) -> NDArray[np.float32]:
     """Depth of the visible surface of a render [H, W]: expected where it is unmixed, else median; 0 where too clear."""
-    alpha, median, summed = (
-        image.detach().cpu().numpy() for image in (render.alpha, render.median_depth, render.depth)
+    alpha, median, expected = (
+        image.detach().cpu().numpy() for image in (render.alpha, render.median_depth, render.expected_depth)
     )
-    expected = summed / np.maximum(alpha, 1e-6)
     depth = np.where(np.abs(expected - median) < _ONE_SURFACE * median, expected, median)
     return np.where((alpha >= min_alpha) & (median > 0), depth, 0).astype(np.float32)
 
