@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from matching.types import Features
 
 # A pair with so many verified matches is the right way up: XFeat's lose nine in ten when one photo is rolled by 90
-# degrees, and the neighbours of seven photo sets have at least 200.
-_CERTAIN_INLIERS = 60
+# degrees, and the neighbours of seven photo sets have at least 200. Sides that look alike reach 119 false ones (temple,
+# digger), and joined by those a photo that is upside down was never turned.
+_CERTAIN_INLIERS = 150
 # Rolling must be worth it: a few matches agree by chance at any roll.
 _LEAST_GAIN = 1.5
 # The search needs to tell rolls apart, not all matches: a quarter of the keypoints costs a tenth.

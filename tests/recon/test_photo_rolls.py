@@ -67,6 +67,12 @@ def test_photos_that_match_are_left_alone_without_a_search():
     assert choose_rolls(chain, 5, must_not_be_asked, min_inliers=15) == [0] * 5
 
 
+def test_a_hundred_matches_between_sides_that_look_alike_do_not_end_the_search():
+    true_rolls = [0, 0, 2, 2]
+    count = matcher_that_knows(true_rolls, inliers=300, chance=100)
+    assert choose_rolls(pairs_of(4, count), 4, count, min_inliers=15) in ([0, 0, 2, 2], [2, 2, 0, 0])
+
+
 def test_a_stranger_that_matches_by_chance_is_not_turned():
     count = matcher_that_knows([0, 0, 0], inliers=12, chance=12)
     assert choose_rolls(pairs_of(3, count), 3, count, min_inliers=15) == [0, 0, 0]
