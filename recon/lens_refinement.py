@@ -14,8 +14,8 @@ from recon.sparse_model import Lens, MappingProblem, SparseModel, residuals_px
 # covariance says, so 5 % are asked for with that margin.
 _MAX_FOCAL_SIGMA = 0.05 / 3
 _MAX_Z_SCORE = 3.0
-# The robust cost of holding the believed focal lengths, times that of freed ones. Measured with three photos: up to 1.12
-# where habit was nearer the truth, 1.28 to 4.2 where it was not (temple, tankard: lenses twice and three times as long).
+# The robust cost of holding the believed focal lengths over that of freed ones. Measured with three photos: up to 1.12
+# where habit was nearer the truth, 1.28 to 4.2 where it was not (temple, tankard: lenses two and three times as long).
 _MAX_COST_OF_BELIEF = 1.2
 _MIN_PHOTOS_FOR_RADIAL = 5
 _MIN_OBSERVATIONS_FOR_RADIAL = 1000
