@@ -33,9 +33,9 @@ class MatchGraph:
     Attributes:
         keypoints: per photo [N, 2] float32, px of the photo at full size; the first pixel's centre is (0.5, 0.5).
         pairs: every pair a < b that was tried, rejected ones included.
-        features: per photo what the matcher found, the same keypoints before they were turned back, refined and
+        features: per photo what the matcher found, the first of the keypoints before they were turned back, refined and
             brought to full size; for matching photos that come later. Empty where nothing may come.
-        rolls: per photo the quarters by which it was turned for matching; empty with `features`.
+        rolls: per photo the quarters by which it was turned for these; empty with `features`.
     """
 
     keypoints: tuple[NDArray[np.float32], ...]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -19,13 +19,14 @@ from recon.keypoint_adjustment import adjust_keypoints
 from recon.match_graph import MatchGraph, PairMatches
 from recon.pair_choice import bridging_pairs, choose_pairs, similarities
 from recon.photo import Photo
-from recon.photo_rolls import choose_rolls, rolled, strongest, unrolled
+from recon.photo_rolls import choose_rolls, joined, rolled, strongest, unrolled
 from recon.progress import Progress, no_progress
 
 # Measured at 1,024 px: 42 pairs of photos with nothing in common reach at most 16 matches of which 12 agree; the true
 # pairs of seven sets keep at least 44 % of their matches.
 _LEAST_INLIERS = 15
 _LEAST_SHARE = 0.25
+_SAME_PX = 1.5  # keypoints of a photo and of the photo turned that are nearer are one
 _LEAST_FOR_FUNDAMENTAL = 8  # seven points always have a fundamental matrix; the eighth can disagree
 
 
@@ -123,8 +124,7 @@ def match_photos(
         session.match_rolled()
     verified = tuple(session.pairs.values())
     _require_a_good_pair(verified)
-    keypoints = tuple(map(session.full_size_keypoints, range(len(photos))))
-    graph = MatchGraph(keypoints, verified, tuple(session.features), tuple(session.rolls))
+    graph = MatchGraph(tuple(session.keypoints), verified, tuple(session.features), tuple(session.rolls))
     if config.refine:
         graph = session.refined(graph)
     progress(session.total, session.total, f"Matched {len(session.pairs)} pairs")
@@ -132,7 +132,7 @@ def match_photos(
 
 
 class _Session:
-    """The features and pairs of one run, which turning photos replaces; what was tried for that is in `searched`."""
+    """The keypoints and pairs of one run. Turned photos add keypoints to those that were found upright."""
 
     def __init__(
         self,
@@ -142,43 +142,44 @@ class _Session:
         progress: Progress,
         known: MatchGraph,
     ) -> None:
-        self.photos, self.config, self.matcher, self.progress, self.known = photos, config, matcher, progress, known
+        self.photos, self.config, self.matcher, self.progress = photos, config, matcher, progress
         self.num_known = len(known.features)
-        self.rolls = [*known.rolls, *[0] * (len(photos) - self.num_known)]
         self.features: list[Features] = list(known.features)
+        self.keypoints: list[NDArray[np.float32]] = list(known.keypoints)  # at full size
         self.pairs = {(pair.a, pair.b): pair for pair in known.pairs}
-        self.searched: dict[tuple[int, int], Features] = {}
+        self.rolls = [*known.rolls, *[0] * (len(photos) - self.num_known)]
+        self.turned: dict[tuple[int, int], Features] = {}
         # Of many photos fewer pairs are matched; how many turns out when they have been looked at.
         self.done, self.total = 0, len(photos) + math.comb(min(len(photos), config.all_pairs_up_to), 2)
         self.total -= self.num_known + len(known.pairs)
 
     def match_upright(self) -> None:
-        for photo in self.photos[self.num_known :]:
-            self._step(f"Finding keypoints in {photo.name}")
-            self.features.append(self._detect(photo, 0))
+        for index in range(self.num_known, len(self.photos)):
+            self._step(f"Finding keypoints in {self.photos[index].name}")
+            self.features.append(self._detect(index, 0))
+            self.keypoints.append(self._at_full_size(index, self.features[index], 0))
         if self._is_handful():
             self._match_all(list(combinations(range(len(self.photos)), 2)))
         else:
             self._match_alike()
 
     def match_rolled(self) -> None:
-        """Find photos that must be turned to match, and match them anew."""
+        """Find photos that must be turned to match, and match them anew; then single pairs that need another turn."""
+        upright = {pair: len(matches.indices) for pair, matches in self.pairs.items()}
         rolls = choose_rolls(
-            {pair: len(matches.indices) for pair, matches in self.pairs.items()},
-            len(self.photos),
-            self._count_inliers,
-            self.config.min_inliers,
-            num_settled=self.num_known,
+            upright, len(self.photos), self._count_inliers, self.config.min_inliers, num_settled=self.num_known
         )
-        turned = [index for index, roll in enumerate(rolls) if roll]
-        stale = [pair for pair in self.pairs if rolls[pair[0]] or rolls[pair[1]]]
-        self.total = self.done + len(turned) + len(stale)
+        turned = [index for index, roll in enumerate(rolls.photos) if roll]
+        stale = [(a, b) for a, b in self.pairs if rolls.photos[a] or rolls.photos[b]]
+        self.total = self.done + len(stale) + len(rolls.pairs)
         for index in turned:
-            self._step(f"Finding keypoints in {self.photos[index].name}, turned")
-            self.features[index] = self._detect(self.photos[index], rolls[index])
-            self.rolls[index] = rolls[index]
+            self.rolls[index] = rolls.photos[index]
+            self.features[index] = self._turned(index, self.rolls[index])
+            self.keypoints[index] = self._at_full_size(index, self.features[index], self.rolls[index])
         for a, b in stale:
             self._match(a, b)
+        for (a, b), roll in rolls.pairs.items():
+            self._match_turned(a, b, roll)
 
     def refined(self, graph: MatchGraph) -> MatchGraph:
         """The graph with its keypoints moved to where the photos agree best."""
@@ -204,38 +205,51 @@ class _Session:
         for a, b in pairs:
             self._match(a, b)
 
-    def full_size_keypoints(self, index: int) -> NDArray[np.float32]:
-        if index < self.num_known:
-            return self.known.keypoints[index]
-        photo, features, roll = self.photos[index], self.features[index], self.rolls[index]
-        upright = unrolled(features.keypoints, roll, features.width, features.height)
-        width, height = (features.width, features.height)[:: -1 if roll % 2 else 1]
-        return (upright * np.array([photo.width / width, photo.height / height])).astype(np.float32)
-
-    def _detect(self, photo: Photo, roll: int) -> Features:
+    def _detect(self, index: int, roll: int) -> Features:
+        photo = self.photos[index]
         mask = photo.mask(self.config.max_side_px)
         return self.matcher.detect(
             rolled(photo.pixels(self.config.max_side_px), roll), None if mask is None else rolled(mask, roll)
         )
 
+    def _turned(self, index: int, roll: int) -> Features:
+        if (index, roll) not in self.turned:
+            self.turned[index, roll] = self._detect(index, roll)
+        return self.turned[index, roll]
+
+    def _at_full_size(self, index: int, features: Features, roll: int) -> NDArray[np.float32]:
+        photo = self.photos[index]
+        upright = unrolled(features.keypoints, roll, features.width, features.height)
+        width, height = (features.width, features.height)[:: -1 if roll % 2 else 1]
+        return (upright * np.array([photo.width / width, photo.height / height])).astype(np.float32)
+
     def _match(self, a: int, b: int) -> None:
         self._step(f"Matching {self.photos[a].name} with {self.photos[b].name}")
-        matches = self.matcher.match(self.features[a], self.features[b])
-        self.pairs[a, b] = _verified_pair(a, b, self.features, matches, self.config)
+        self.pairs[a, b] = self._verified(a, b, self.features[b])
+
+    def _match_turned(self, a: int, b: int, roll: int) -> None:
+        """Match with b turned by `roll` and keep what is found if it is more; b's keypoints may become more by it."""
+        self._step(f"Matching {self.photos[a].name} with {self.photos[b].name}, turned")
+        features = self._turned(b, roll)
+        found = self._verified(a, b, features)
+        if len(found.indices) <= len(self.pairs[a, b].indices):
+            return
+        photo = self.photos[b]
+        same_px = _SAME_PX * max(photo.width, photo.height) / max(features.width, features.height)
+        self.keypoints[b], rows = joined(self.keypoints[b], self._at_full_size(b, features, roll), same_px)
+        own, first = np.unique(rows[found.indices[:, 1]], return_index=True)
+        self.pairs[a, b] = replace(found, indices=np.stack([found.indices[first, 0], own], axis=1))
+
+    def _verified(self, a: int, b: int, features_b: Features) -> PairMatches:
+        features_a = self.features[a]
+        return _verified_pair(a, b, features_a, features_b, self.matcher.match(features_a, features_b), self.config)
 
     def _count_inliers(self, a: int, b: int, roll: int) -> int:
         self.total += 1
         self._step(f"Turning {self.photos[b].name} to match {self.photos[a].name}")
-        features = [self._search_features(a, 0), self._search_features(b, roll)]
-        matches = self.matcher.match(*features)
-        return len(_verified_pair(0, 1, features, matches, self.config).indices)
-
-    def _search_features(self, index: int, roll: int) -> Features:
-        key = (index, roll)
-        if key not in self.searched:
-            found = self._detect(self.photos[index], roll) if roll else self.features[index]
-            self.searched[key] = strongest(found)
-        return self.searched[key]
+        features = self._turned(b, roll) if roll else self.features[b]
+        few = strongest(self.features[a]), strongest(features)
+        return len(_verified_pair(a, b, *few, self.matcher.match(*few), self.config).indices)
 
     def _step(self, message: str) -> None:
         self.progress(self.done, self.total, message)
@@ -243,10 +257,10 @@ class _Session:
 
 
 def _verified_pair(
-    a: int, b: int, features: Sequence[Features], matches: Matches, config: MatchingConfig
+    a: int, b: int, features_a: Features, features_b: Features, matches: Matches, config: MatchingConfig
 ) -> PairMatches:
-    points_a = features[a].keypoints[matches.indices[:, 0]]
-    points_b = features[b].keypoints[matches.indices[:, 1]]
+    points_a = features_a.keypoints[matches.indices[:, 0]]
+    points_b = features_b.keypoints[matches.indices[:, 1]]
     is_inlier = epipolar_inliers(points_a, points_b, config.max_error_px)
     return PairMatches(
         a=a,
