@@ -24,7 +24,7 @@ from matching.types import Features
 from recon.camera_files import read_cameras
 from recon.keypoint_adjustment import adjust_keypoints
 from recon.match_graph import MatchGraph, PairMatches
-from recon.match_photos import epipolar_inliers
+from recon.pair_verification import epipolar_inliers
 from recon.photo_loading import load_photos
 from recon.undistort import DistortedCamera, undistort_pixels
 from tests.photo_sets import scene_dir

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from recon.focal import TYPICAL, FocalEvidence, combined, evidence_from_exif, evidence_from_matches
 from recon.match_graph import PairMatches
-from recon.match_photos import MatchingConfig, epipolar_inliers
+from recon.match_photos import MatchingConfig
+from recon.pair_verification import epipolar_inliers
 from recon.sparse_model import MAPPING_SIDE_PX, MappingProblem
 from recon.undistort import distort
 from tests.synthetic import looking_at

@@ -1,4 +1,4 @@
-"""Neighbours are found, wrong matches are dropped, coordinates are those of the full photo."""
+"""Neighbours are found, coordinates are those of the full photo."""
 
 import importlib.util
 from dataclasses import replace
@@ -11,7 +11,7 @@ from PIL import Image
 
 from matching import weights
 from recon.errors import ReconError
-from recon.match_photos import MatchingConfig, epipolar_inliers, match_photos
+from recon.match_photos import MatchingConfig, match_photos
 from recon.photo_loading import load_photos
 from recon.progress import Cancelled
 
@@ -36,51 +36,6 @@ def crops_of_one_wall(folder, num=3):
         paths.append(folder / f"{index}.png")
         Image.fromarray(wall[24 * index :][:480, 60 * index :][:, :640]).save(paths[-1])
     return load_photos(paths).photos
-
-
-def two_views(num_points, noise_px=0.3, seed=0):
-    """Exact projections of random points into two cameras, [N, 2] px each."""
-    rng = np.random.default_rng(seed)
-    xyz = rng.uniform([-2, -1.5, 4], [2, 1.5, 8], (num_points, 3))
-    rotation = cv2.Rodrigues(np.array([0.05, 0.3, -0.02]))[0]
-    views = []
-    for R, t in ((np.eye(3), np.zeros(3)), (rotation, np.array([-1.5, 0.1, 0.3]))):
-        in_camera = xyz @ R.T + t
-        pixels = in_camera[:, :2] / in_camera[:, 2:] * 800 + [512, 384]
-        views.append((pixels + rng.normal(0, noise_px, pixels.shape)).astype(np.float32))
-    return views
-
-
-def test_true_matches_are_kept_and_random_ones_dropped():
-    a, b = two_views(300)
-    rng = np.random.default_rng(1)
-    is_random = rng.random(300) < 0.4
-    b[is_random] = rng.uniform([0, 0], [1024, 768], (is_random.sum(), 2))
-    kept = epipolar_inliers(a, b, 2.0)
-    assert kept[~is_random].mean() > 0.97
-    assert kept[is_random].mean() < 0.05  # a band of 4 px around a line in 768 px
-    assert np.array_equal(kept, epipolar_inliers(a, b, 2.0))  # does not depend on chance
-
-
-def test_verification_is_symmetric():
-    a, b = two_views(200, noise_px=0.6)
-    b[::4] += 40
-    different = epipolar_inliers(a, b, 2.0) != epipolar_inliers(b, a, 2.0)
-    assert different.mean() < 0.03  # those at the threshold
-
-
-def test_matches_on_one_plane_are_kept():
-    rng = np.random.default_rng(0)
-    a = rng.uniform([0, 0], [1024, 768], (200, 2))
-    homography = np.array([[0.9, 0.1, 30], [-0.05, 1.1, 10], [1e-4, 5e-5, 1]])
-    b = cv2.perspectiveTransform(a[None], homography)[0]
-    assert epipolar_inliers(a.astype(np.float32), b.astype(np.float32), 2.0).mean() > 0.98
-
-
-@pytest.mark.parametrize("num", [0, 1, 7])
-def test_too_few_matches_prove_nothing(num):
-    a, b = two_views(num) if num else (np.zeros((0, 2), np.float32),) * 2
-    assert epipolar_inliers(a, b, 2.0).tolist() == [False] * num
 
 
 def test_keypoints_are_those_of_the_full_photo(tmp_path):
@@ -149,7 +104,14 @@ def test_progress_runs_to_the_end_and_can_cancel(tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("matcher", "foo"), ("max_side_px", 10), ("max_keypoints", 0), ("min_inliers", 3), ("max_error_px", 0.0)],
+    [
+        ("matcher", "foo"),
+        ("max_side_px", 10),
+        ("max_keypoints", 0),
+        ("min_inliers", 3),
+        ("max_error_px", 0.0),
+        ("min_confidence", 1.5),
+    ],
 )
 def test_absurd_settings_are_refused_by_name(field, value):
     with pytest.raises(ValueError, match=field):
