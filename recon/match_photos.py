@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from recon.pair_verification import verified_pair
 from recon.photo import Photo
 from recon.photo_rolls import choose_rolls, joined, rolled, strongest, unrolled
 from recon.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from recon.regression.proposals import EpipolarProposals
 
 # Measured at 1,024 px: 42 pairs of photos with nothing in common reach at most 16 matches of which 12 agree; the true
 # pairs of seven sets keep at least 44 % of their matches.
@@ -82,6 +86,14 @@ class MatchingConfig:
         },
     )
 
+    regression: bool = field(
+        default=False,
+        metadata={
+            "help": "a network trained on synthetic pairs proposes geometries as well; some more matches where most "
+            "are wrong, nothing where the matcher is a learned one",
+            "unit": "",
+        },
+    )
     refine: bool = field(
         default=True,
         metadata={"help": "slide photos over each other to place matches to a tenth of a pixel", "unit": ""},
@@ -154,6 +166,7 @@ class _Session:
         known: MatchGraph,
     ) -> None:
         self.photos, self.config, self.matcher, self.progress = photos, config, matcher, progress
+        self.network = _pair_network() if config.regression else None
         self.num_known = len(known.features)
         self.features: list[Features] = list(known.features)
         self.keypoints: list[NDArray[np.float32]] = list(known.keypoints)  # at full size
@@ -254,18 +267,26 @@ class _Session:
 
     def _verified(self, a: int, b: int, features_b: Features) -> PairMatches:
         features_a = self.features[a]
-        return verified_pair(a, b, features_a, features_b, self.matcher.match(features_a, features_b), self.config)
+        return verified_pair(
+            a, b, features_a, features_b, self.matcher.match(features_a, features_b), self.config, self.network
+        )
 
     def _count_inliers(self, a: int, b: int, roll: int) -> int:
         self.total += 1
         self._step(f"Turning {self.photos[b].name} to match {self.photos[a].name}")
         features = self._turned(b, roll) if roll else self.features[b]
         few = strongest(self.features[a]), strongest(features)
-        return len(verified_pair(a, b, *few, self.matcher.match(*few), self.config).indices)
+        return len(verified_pair(a, b, *few, self.matcher.match(*few), self.config, self.network).indices)
 
     def _step(self, message: str) -> None:
         self.progress(self.done, self.total, message)
         self.done += 1
+
+
+def _pair_network() -> "EpipolarProposals":
+    from recon.regression.proposals import EpipolarProposals  # loads torch and the weights
+
+    return EpipolarProposals()
 
 
 def _require_a_good_pair(pairs: Sequence[PairMatches]) -> None:

@@ -1,5 +1,6 @@
 """Which matches of a pair agree on one geometry, and whether the pair can be used at all."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,14 +10,21 @@ from numpy.typing import NDArray
 from matching.types import Features, Matches
 from recon.match_graph import PairMatches
 
-if TYPE_CHECKING:  # it is beside what it configures, which calls this
-    from recon.match_photos import MatchingConfig
+if TYPE_CHECKING:
+    from recon.match_photos import MatchingConfig  # which calls this
+    from recon.regression.proposals import EpipolarProposals  # loads torch
 
 _LEAST_FOR_FUNDAMENTAL = 8  # seven points always have a fundamental matrix; the eighth can disagree
 
 
 def verified_pair(
-    a: int, b: int, features_a: Features, features_b: Features, matches: Matches, config: "MatchingConfig"
+    a: int,
+    b: int,
+    features_a: Features,
+    features_b: Features,
+    matches: Matches,
+    config: "MatchingConfig",
+    network: "EpipolarProposals | None" = None,
 ) -> PairMatches:
     """The matches of photos a < b that one epipolar geometry explains, or why the pair must not be used.
 
@@ -25,10 +33,14 @@ def verified_pair(
         features_a, features_b: of the two photos.
         matches: between these, right and wrong ones.
         config: what a pair needs to be believed.
+        network: proposes epipolar geometries that compete with RANSAC's.
     """
     points_a = features_a.keypoints[matches.indices[:, 0]]
     points_b = features_b.keypoints[matches.indices[:, 1]]
     is_inlier = epipolar_inliers(points_a, points_b, config.max_error_px)
+    if network is not None and len(matches) >= config.min_inliers:
+        proposed = network.propose(features_a, features_b, matches, config.max_error_px)
+        is_inlier = most_inliers(points_a, points_b, is_inlier, proposed, config.max_error_px)
     return PairMatches(
         a=a,
         b=b,
@@ -56,6 +68,43 @@ def epipolar_inliers(
         {},
     )
     return np.asarray(info["inliers"], bool)
+
+
+def most_inliers(
+    points_a: NDArray[np.float32],
+    points_b: NDArray[np.float32],
+    is_inlier: NDArray[np.bool_],
+    proposed: Sequence[NDArray[np.float64]],
+    max_error_px: float,
+) -> NDArray[np.bool_]:
+    """Of the inliers found so far and those of some fundamental matrices, refined on them, the most: [M].
+
+    Args:
+        points_a, points_b: the matches, [M, 2] px each.
+        is_inlier: [M], what wins when no proposal has more.
+        proposed: matrices [3, 3] with `b @ F @ a = 0`.
+        max_error_px: largest Sampson distance of an inlier.
+    """
+    in_a, in_b = points_a.astype(np.float64), points_b.astype(np.float64)
+    for F in proposed:
+        own = sampson_px(F, in_a, in_b) < max_error_px
+        if own.sum() >= _LEAST_FOR_FUNDAMENTAL:
+            refined, _ = poselib.refine_fundamental(in_a[own], in_b[own], F, {"loss_scale": max_error_px / 2})
+            own = max(own, sampson_px(np.asarray(refined), in_a, in_b) < max_error_px, key=np.sum)
+        if own.sum() > is_inlier.sum():
+            is_inlier = own
+    return is_inlier
+
+
+def sampson_px(
+    F: NDArray[np.float64], points_a: NDArray[np.float64], points_b: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sampson distances [M] of matches [M, 2], [M, 2] px from a fundamental matrix `b @ F @ a = 0`."""
+    one = np.ones((len(points_a), 1))
+    in_a, in_b = np.concatenate([points_a, one], axis=1), np.concatenate([points_b, one], axis=1)
+    lines_b, lines_a = in_a @ F.T, in_b @ F
+    slope = np.sum(lines_b[:, :2] ** 2, axis=1) + np.sum(lines_a[:, :2] ** 2, axis=1)
+    return np.asarray(np.abs(np.sum(in_b * lines_b, axis=1)) / np.sqrt(np.maximum(slope, 1e-300)))
 
 
 def _why_rejected(

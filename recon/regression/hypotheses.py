@@ -90,7 +90,7 @@ def _proposals(
     if guess is None:
         return
     if config.filters:
-        likely = _likely_rows(pair, guess)
+        likely = likely_rows(pair, guess)
         yield from _from_ransac(pair, likely, "filtered ransac", belief, config)
     refining = replace(config, max_iterations=1)
     for proposal in _best_guesses(pair, belief, guess, config.num_refined):
@@ -111,7 +111,7 @@ def _best_guesses(
     return [(guess.R[k], guess.t[k], float(focals[k]), "network") for k in best]
 
 
-def _likely_rows(pair: Correspondences, guess: PairGuess) -> NDArray[np.int64]:
+def likely_rows(pair: Correspondences, guess: PairGuess) -> NDArray[np.int64]:
     """Rows of the likely matches, the likeliest first; at least a few."""
     order = np.lexsort((*pair.in_a.T, *pair.in_b.T, -guess.inlier_probability))
     num_likely = int(np.sum(guess.inlier_probability > _LIKELY))
