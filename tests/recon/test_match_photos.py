@@ -1,6 +1,8 @@
 """Neighbours are found, coordinates are those of the full photo."""
 
 import importlib.util
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,3 +148,19 @@ def test_photos_that_come_later_are_matched_without_repeating_the_first(tmp_path
     last = next(pair for pair in graph.pairs if (pair.a, pair.b) == (3, 4))
     step = graph.keypoints[3][last.indices[:, 0]] - graph.keypoints[4][last.indices[:, 1]]
     assert np.median(np.abs(step - [60, 24])) < 0.05
+
+
+def test_the_pair_network_takes_no_matches_away(tmp_path):
+    photos = crops_of_one_wall(tmp_path)
+    config = replace(SMALL, matcher="sift", max_side_px=320, refine=False)
+    alone, helped = match_photos(photos, config), match_photos(photos, replace(config, regression=True))
+    for before, after in zip(alone.pairs, helped.pairs, strict=True):
+        assert len(after.indices) >= len(before.indices) > 50
+        assert (after.num_matches, after.rejected) == (before.num_matches, None)
+
+
+def test_the_pair_network_is_loaded_only_by_those_who_ask():
+    program = (
+        "import sys, recon.match_photos; sys.exit(any(name.startswith('recon.regression') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
