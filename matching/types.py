@@ -32,7 +32,8 @@ class Matches:
 
     Attributes:
         indices: [M, 2] int64, rows into the keypoints of a and of b; each keypoint at most once. M may be 0.
-        confidence: [M] float32 in [0, 1].
+        confidence: [M] float32 in [0, 1], how likely each is right as far as the matcher can tell; pairs of photos are
+            rejected whose mean is low.
     """
 
     indices: NDArray[np.int64]
