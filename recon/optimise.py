@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recon.device import Device
@@ -16,9 +17,16 @@ from splatting.gaussians import Gaussians
 
 
 def optimise(
-    start: Gaussians, views: Sequence[View], config: FitConfig, device: Device, *, seed: int, progress: Progress
+    start: Gaussians,
+    views: Sequence[View],
+    config: FitConfig,
+    device: Device,
+    *,
+    seed: int,
+    progress: Progress,
+    is_verified: NDArray[np.bool_] | None = None,
 ) -> Gaussians:
-    """Fit the Gaussians to the training views; the result is on the CPU whatever the device."""
+    """Fit the Gaussians to the training views; the result is on the CPU whatever the device. See `splatting.fit`."""
     background = background_of(views)
     target = torch.device(device.torch_name)
     moved = Gaussians(**{part.name: getattr(start, part.name).to(target) for part in fields(start)})
@@ -39,6 +47,7 @@ def optimise(
         background=background.to(target),
         seed=seed,
         progress=progress,
+        is_verified=None if is_verified is None else torch.from_numpy(is_verified).to(target),
     ).detach()
 
 

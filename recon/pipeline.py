@@ -255,6 +255,14 @@ def _fit(
 ) -> Gaussians:
     """Fit the Gaussians that the dense depth gives, or go on with those from before."""
     if before is None:
-        return optimise(dense.gaussians, views, config.fit, device, seed=config.seed, progress=progress)
+        return optimise(
+            dense.gaussians,
+            views,
+            config.fit,
+            device,
+            seed=config.seed,
+            progress=progress,
+            is_verified=dense.is_verified,
+        )
     start = continued_start(before.gaussians, dense)
     return optimise(start, views, continued_fit(config.fit), device, seed=config.seed, progress=progress)

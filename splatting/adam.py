@@ -17,7 +17,8 @@ class Adam:
 
     Attributes:
         leaves: what is optimised by name, each [N, ...]; new tensors after `keep`.
-        rates: the learning rate of each, one for all or one for every element of a row [...]; may be changed any time.
+        rates: the learning rate of each: one for all, one for every element of a row [...], or one for every Gaussian
+            [N, 1, ...] (slower); may be changed any time.
 
     [1] Kingma & Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, algorithm 1.
     """
@@ -26,13 +27,14 @@ class Adam:
         """Copy the tensors and make the copies leaves.
 
         Raises:
-            ValueError: the names differ, or a rate is not of the shape of a row.
+            ValueError: the names differ, or a rate is neither of the shape of a row nor one for every Gaussian.
         """
         if tensors.keys() != rates.keys():
             raise ValueError(f"rates must be those of {', '.join(tensors)}, got {', '.join(rates)}")
         for name, rate in rates.items():
-            if isinstance(rate, Tensor) and rate.shape != tensors[name].shape[1:]:
-                raise ValueError(f"the rate of {name} must be {list(tensors[name].shape[1:])}, got {list(rate.shape)}")
+            row = tensors[name].shape[1:]
+            if isinstance(rate, Tensor) and rate.shape not in (row, (len(tensors[name]), *(1 for _ in row))):
+                raise ValueError(f"the rate of {name} must be {list(row)}, got {list(rate.shape)}")
         self.leaves = {name: tensor.detach().clone().contiguous().requires_grad_() for name, tensor in tensors.items()}
         self.rates = dict(rates)
         self._means = {name: torch.zeros_like(leaf, requires_grad=False) for name, leaf in self.leaves.items()}
@@ -46,18 +48,21 @@ class Adam:
         for name, leaf in self.leaves.items():
             if leaf.grad is None:
                 continue
-            rate = torch.as_tensor(self.rates[name], dtype=leaf.dtype, device=leaf.device).expand(leaf.shape[1:])
-            work = (leaf.detach(), leaf.grad, self._means[name], self._squares[name], rate)
-            if leaf.device.type == "cpu" and leaf.dtype == torch.float32:
-                _step_native(*work, self._num_steps)
+            rate = torch.as_tensor(self.rates[name], dtype=leaf.dtype, device=leaf.device)
+            work = (leaf.detach(), leaf.grad, self._means[name], self._squares[name])
+            if leaf.device.type == "cpu" and leaf.dtype == torch.float32 and rate.ndim < leaf.ndim:
+                _step_native(*work, rate.expand(leaf.shape[1:]), self._num_steps)
                 torch.autograd.graph.increment_version(leaf)
             else:
-                _step_torch(*work, self._num_steps)
+                _step_torch(*work, rate, self._num_steps)
             leaf.grad = None
 
     @torch.no_grad()
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the Gaussians only: a mask [N] or indices."""
+        for name, rate in self.rates.items():
+            if isinstance(rate, Tensor) and rate.ndim == self.leaves[name].ndim:
+                self.rates[name] = rate[rows]
         self.leaves = {name: leaf[rows].detach().requires_grad_() for name, leaf in self.leaves.items()}
         self._means = {name: tensor[rows] for name, tensor in self._means.items()}
         self._squares = {name: tensor[rows] for name, tensor in self._squares.items()}

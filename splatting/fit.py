@@ -36,10 +36,10 @@ class FitConfig:
         default=1000, metadata={"help": "optimisation steps", "unit": "", "low": 0, "high": 100_000}
     )
     sh_degree: int = field(
-        default=1, metadata={"help": "degree of view-dependent colour", "unit": "", "low": 0, "high": 3}
+        default=3, metadata={"help": "degree of view-dependent colour", "unit": "", "low": 0, "high": 3}
     )
     dropout: float = field(
-        default=0.2,
+        default=0.0,
         metadata={"help": "share of Gaussians left out at the last step", "unit": "", "low": 0, "high": 0.9},
     )
     opacity_decay: float = field(
@@ -64,6 +64,10 @@ class FitConfig:
     )
     lr_means: float = field(
         default=1.6e-4, metadata={"help": "times the extent; falls to 1 %", "unit": "extent", "low": 0, "high": 1}
+    )
+    guess_boost: float = field(
+        default=5.0,
+        metadata={"help": "times that rate for Gaussians whose place is a guess", "unit": "", "low": 0.1, "high": 100},
     )
     lr_scales: float = field(default=5e-3, metadata={"help": "of log scales", "unit": "", "low": 0, "high": 1})
     lr_quats: float = field(default=1e-3, metadata={"help": "of rotations", "unit": "", "low": 0, "high": 1})
@@ -150,6 +154,7 @@ def fit(
     background: Tensor,
     seed: int,
     progress: Callable[[int, int, str], None],
+    is_verified: Tensor | None = None,
     on_preview: Callable[[Gaussians], None] | None = None,
 ) -> Gaussians:
     """Optimise all parameters of the Gaussians against the views; their number only falls.
@@ -162,6 +167,7 @@ def fit(
         background: colour [3] behind everything, up to the jitter that the config asks for.
         seed: of view order, dropout and backgrounds.
         progress: called at every step; what it raises ends the fit.
+        is_verified: bool [N], False for Gaussians whose place is a guess; None: all are where they should be.
         on_preview: given the current Gaussians now and then; never waits for anyone.
 
     Returns:
@@ -177,6 +183,9 @@ def fit(
     bounds = scene_bounds(gaussians.means, [view.camera for view in views])
     adam = _make_adam(gaussians, config, bounds.extent)
     options = RenderOptions(near=bounds.near)
+    boost = (
+        None if is_verified is None else torch.where(is_verified, 1.0, config.guess_boost)[:, None].to(gaussians.means)
+    )
     order: list[int] = []
     num_steps = config.num_iterations
     coarse_views = [halved(view) for view in views] if config.coarse_share > 0 else []
@@ -184,7 +193,8 @@ def fit(
         if not order:
             order = numpy_random.permutation(len(views)).tolist()
         view = (coarse_views if step <= config.coarse_share * num_steps else views)[order.pop()]
-        adam.rates["means"] = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
+        rate = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
+        adam.rates["means"] = rate if boost is None else rate * boost
 
         splats = _drop_out(Gaussians(**adam.leaves).activate(), config.dropout * step / num_steps, torch_random)
         behind = _jitter(background, config.background_jitter, torch_random)
@@ -196,7 +206,8 @@ def fit(
         if step % DECAY_EVERY == 0 and 0.15 * num_steps < step < 0.8 * num_steps:
             _decay_opacities(adam.leaves["opacity_logits"], config.opacity_decay**DECAY_EVERY)
         if step % PRUNE_EVERY == 0:
-            _prune(adam, MAX_SCALE_SHARE * bounds.median_depth)
+            kept = _prune(adam, MAX_SCALE_SHARE * bounds.median_depth)
+            boost = None if boost is None else boost[kept]
             if on_preview is not None:
                 on_preview(Gaussians(**adam.leaves).detach())
         progress(step, num_steps, f"loss {loss.item():.4f}, {len(splats.means):,} Gaussians")
@@ -244,11 +255,12 @@ def _decay_opacities(opacity_logits: Tensor, factor: float) -> None:
 
 
 @torch.no_grad()
-def _prune(adam: Adam, max_scale: float) -> None:
-    """Remove what is invisible, fog or broken."""
+def _prune(adam: Adam, max_scale: float) -> Tensor:
+    """Remove what is invisible, fog or broken; returns what stays, [N] bool."""
     leaves = adam.leaves
     keep = (leaves["opacity_logits"].sigmoid() > MIN_OPACITY) & (leaves["log_scales"].amax(1).exp() < max_scale)
     for tensor in leaves.values():
         keep &= tensor.isfinite().reshape(len(tensor), -1).all(1)
     if not keep.all():
         adam.keep(keep)
+    return keep

@@ -134,3 +134,20 @@ def test_rates_of_other_names_or_shapes_are_refused() -> None:
         Adam({"means": torch.zeros(2, 3)}, {"mean": 0.1})
     with pytest.raises(ValueError, match=r"the rate of means must be \[3\], got \[2\]"):
         Adam({"means": torch.zeros(2, 3)}, {"means": torch.zeros(2)})
+
+
+def test_gaussians_may_have_rates_of_their_own() -> None:
+    factors = torch.tensor([1.0, 5.0, 0.0, 2.0])[:, None]
+    adam, plain = Adam(tensors_of(4), rates_of()), Adam(tensors_of(4), rates_of())
+    adam.rates["means"] = 0.01 * factors
+    take_steps(adam, 2)
+    take_steps(plain, 2)
+    start = tensors_of(4)["means"]
+    moved, expected = adam.leaves["means"] - start, factors * (plain.leaves["means"] - start)
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6)
+    kept = torch.tensor([False, True, True, False])
+    adam.keep(kept)
+    before = adam.leaves["means"].detach().clone()
+    take_steps(adam, 1)
+    changed = (adam.leaves["means"] != before).any(1)
+    assert changed.tolist() == [True, False]

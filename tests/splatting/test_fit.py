@@ -207,3 +207,18 @@ def test_dropout_never_asks_for_more_than_full_opacity() -> None:
     assert 0.2 < (last == 0).float().mean() < 0.8
     assert last[last > 0].min() > 0.99
     assert last.max() <= 1
+
+
+def test_guesses_move_further_than_what_is_verified() -> None:
+    truth = _gaussians()
+    start = replace(truth, means=truth.means + torch.tensor([0.02, 0.0, 0.0]))
+    is_verified = torch.arange(len(truth)) < 30
+    settings: dict[str, Any] = {"rasterizer": create("cpu"), "background": torch.zeros(3), "seed": 0}
+    moved = []
+    for boost in (1.0, 5.0):
+        config = FitConfig(num_iterations=30, guess_boost=boost, coarse_share=0)
+        fitted = fit(start, _views(truth), config, progress=lambda *_: None, is_verified=is_verified, **settings)
+        moved.append((fitted.means - start.means).norm(dim=1))
+    assert len(moved[0]) == len(moved[1]) == len(truth)
+    assert moved[1][~is_verified].mean() > 2 * moved[0][~is_verified].mean()
+    assert moved[1][is_verified].mean() < 1.5 * moved[0][is_verified].mean()
