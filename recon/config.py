@@ -75,6 +75,6 @@ PRESETS: dict[PresetName, ReconConfig] = {
         _STANDARD,
         working_side_px=1024,
         initialise=InitialiseConfig(num_gaussians=250_000),
-        fit=FitConfig(num_iterations=2000, sh_degree=2),
+        fit=FitConfig(num_iterations=2000),
     ),
 }
