@@ -56,7 +56,23 @@ def estimate_depths(
     Raises:
         ReconError: there are too few sparse points to know how deep the scene is.
     """
-    depths, scores = [], []
+    found = search_depths(views, points, config, seed=seed, num_threads=num_threads, progress=progress)
+    progress(len(views), len(views) + 1, "checking depth against neighbours")
+    return verify_depths(views, found, config, num_threads=num_threads)
+
+
+def search_depths(
+    views: Sequence[View], points: PointCloud, config: DenseConfig, *, seed: int, num_threads: int, progress: Progress
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Stereo of each view with its best neighbours, nothing checked yet.
+
+    Arguments and errors as for `estimate_depths`.
+
+    Returns:
+        Per view depth and score, both [H, W], as `matching.stereo.estimate_depth` gives them; depth is 0 outside of the
+        view's mask.
+    """
+    found = []
     ranges = [_depth_range(index, views, points) for index in range(len(views))]
     for index, view in enumerate(views):
         progress(index, len(views) + 1, f"stereo, {view.name}")
@@ -72,11 +88,21 @@ def estimate_depths(
                 index * 1000 + int(1000 * done / max(total, 1)), 1000 * (len(views) + 1), f"stereo, {name}"
             ),
         )
-        depths.append(np.where(_usable(view), depth, 0).astype(np.float32))
-        scores.append(score)
-    progress(len(views), len(views) + 1, "checking depth against neighbours")
+        found.append((np.where(_usable(view), depth, 0).astype(np.float32), score))
+    return found
+
+
+def verify_depths(
+    views: Sequence[View],
+    found: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    config: DenseConfig,
+    *,
+    num_threads: int,
+) -> tuple[DepthMap, ...]:
+    """Keep of the depths and scores that `search_depths` found what at least one other view confirms."""
+    scores = [score for _, score in found]
     checked = check_consistency(
-        depths,
+        [depth for depth, _ in found],
         [(view.camera.K, view.camera.cam_from_world) for view in views],
         scores,
         max_error_px=config.max_error_px,
