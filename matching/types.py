@@ -41,3 +41,17 @@ class Matches:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+@dataclass(frozen=True)
+class DenseWarp:
+    """Where every pixel of photo a lies in photo b.
+
+    Attributes:
+        pixels: [H, W, 2] float32, px in photo b for each pixel centre of photo a; the first pixel's centre is
+            (0.5, 0.5). May lie outside of b; means nothing where `certainty` is 0.
+        certainty: [H, W] float32 in [0, 1].
+    """
+
+    pixels: NDArray[np.float32]
+    certainty: NDArray[np.float32]

@@ -1,20 +1,25 @@
 """Depth of every training view by stereo with its best neighbours, kept only where views agree."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.consistency import check_consistency
-from matching.stereo import StereoConfig, StereoImage, estimate_depth
+from matching.consistency import check_consistency, project_depth
+from matching.planes import continue_planes, estimate_normals
+from matching.stereo import StereoConfig, StereoImage, estimate_depth, refine_depth
 from recon.errors import ReconError
 from recon.progress import Progress
 from recon.scene import DepthMap, PointCloud, View
 
 BEST_ANGLE_DEG = 12.0  # wide enough for depth, narrow enough for correlation windows (research: matchers, section 5)
+PLANE_RADIUS_PX = 10  # of the window in which surfaces are continued over gaps
 MIN_POINTS = 20  # fewer than this say nothing reliable about a view's depth range
+
+Found = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Depth and score [H, W] of a view, before any check."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,15 @@ class DenseConfig:
         metadata={"help": "relative depth difference of agreeing views", "unit": "", "low": 1e-4, "high": 0.2},
     )
     min_score: float = field(
-        default=0.5, metadata={"help": "smallest correlation that is believed", "unit": "", "low": -1, "high": 1}
+        default=0.2, metadata={"help": "smallest correlation that takes part at all", "unit": "", "low": -1, "high": 1}
+    )
+    min_lone_score: float = field(
+        default=0.5,
+        metadata={"help": "smallest correlation believed when only one view agrees", "unit": "", "low": -1, "high": 1},
+    )
+    num_exchanges: int = field(
+        default=1,
+        metadata={"help": "rounds in which views hand each other confirmed depth", "unit": "", "low": 0, "high": 4},
     )
 
 
@@ -51,69 +64,117 @@ def estimate_depths(
         progress: called per view.
 
     Returns:
-        One map per view at the view's size. `depth` is the mean over agreeing views, 0 where none agrees.
+        One map per view at the view's size, with normals. `depth` is the mean over agreeing views, 0 where none agrees.
 
     Raises:
         ReconError: there are too few sparse points to know how deep the scene is.
     """
     found = search_depths(views, points, config, seed=seed, num_threads=num_threads, progress=progress)
     progress(len(views), len(views) + 1, "checking depth against neighbours")
-    return verify_depths(views, found, config, num_threads=num_threads)
+    maps = verify_depths(views, found, config, num_threads=num_threads)
+    return tuple(
+        replace(depth_map, normal=estimate_normals(depth_map.depth, view.camera.K))
+        for view, depth_map in zip(views, maps, strict=True)
+    )
 
 
 def search_depths(
     views: Sequence[View], points: PointCloud, config: DenseConfig, *, seed: int, num_threads: int, progress: Progress
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Stereo of each view with its best neighbours, nothing checked yet.
+) -> list[Found]:
+    """Stereo of each view with its best neighbours, then rounds in which views exchange what they confirm.
 
     Arguments and errors as for `estimate_depths`.
 
     Returns:
         Per view depth and score, both [H, W], as `matching.stereo.estimate_depth` gives them; depth is 0 outside of the
-        view's mask.
+        view's mask. Nothing is thrown away yet.
     """
-    found = []
-    ranges = [_depth_range(index, views, points) for index in range(len(views))]
-    for index, view in enumerate(views):
+    problems = [_problem(index, views, points, config) for index in range(len(views))]
+    found: list[Found] = []
+    for index, (view, problem) in enumerate(zip(views, problems, strict=True)):
         progress(index, len(views) + 1, f"stereo, {view.name}")
-        sources = choose_sources(index, views, points, config.max_sources)
-        depth, score = estimate_depth(
-            _stereo_image(view, view),
-            [_stereo_image(views[source], view) for source in sources],
-            ranges[index],
-            config.stereo,
-            seed=seed + index,
-            num_threads=num_threads,
-            progress=lambda done, total, message, index=index, name=view.name: progress(  # type: ignore[misc]
-                index * 1000 + int(1000 * done / max(total, 1)), 1000 * (len(views) + 1), f"stereo, {name}"
-            ),
+        found.append(
+            _masked(
+                view,
+                estimate_depth(
+                    *problem.photos,
+                    config.stereo,
+                    seed=seed + index,
+                    num_threads=num_threads,
+                    progress=lambda done, total, message, index=index, name=view.name: progress(  # type: ignore[misc]
+                        index * 1000 + int(1000 * done / max(total, 1)), 1000 * (len(views) + 1), f"stereo, {name}"
+                    ),
+                ),
+            )
         )
-        found.append((np.where(_usable(view), depth, 0).astype(np.float32), score))
+    for round_index in range(config.num_exchanges):
+        confirmed = [depth_map.depth for depth_map in verify_depths(views, found, config, num_threads=num_threads)]
+        for index, problem in enumerate(problems):
+            progress(len(views), len(views) + 1, f"exchanging depth, {views[index].name}")
+            found[index] = _masked(
+                views[index],
+                refine_depth(
+                    *problem.photos,
+                    found[index][0],
+                    [_seen_from(views[index], views[other], confirmed[other]) for other in problem.sources],
+                    [continue_planes(confirmed[index], PLANE_RADIUS_PX)],
+                    config.stereo,
+                    seed=seed + len(views) * (round_index + 1) + index,
+                    num_threads=num_threads,
+                ),
+            )
     return found
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """Which views a view is compared with, and what `estimate_depth` takes of them."""
+
+    sources: list[int]
+    photos: tuple[StereoImage, list[StereoImage], tuple[float, float]]
+
+
+def _problem(index: int, views: Sequence[View], points: PointCloud, config: DenseConfig) -> _Problem:
+    sources = choose_sources(index, views, points, config.max_sources)
+    images = [_stereo_image(views[source], views[index]) for source in sources]
+    depth_range = _depth_range(index, views, points)
+    return _Problem(sources, (_stereo_image(views[index], views[index]), images, depth_range))
+
+
+def _masked(view: View, found: Found) -> Found:
+    depth, score = found
+    return np.where(_usable(view), depth, 0).astype(np.float32), score
+
+
+def _seen_from(view: View, other: View, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    size = (view.camera.width, view.camera.height)
+    return project_depth(depth, _matrices(other), _matrices(view), size)
+
+
+def _matrices(view: View) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return view.camera.K, view.camera.cam_from_world
+
+
 def verify_depths(
-    views: Sequence[View],
-    found: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
-    config: DenseConfig,
-    *,
-    num_threads: int,
+    views: Sequence[View], found: Sequence[Found], config: DenseConfig, *, num_threads: int
 ) -> tuple[DepthMap, ...]:
-    """Keep of the depths and scores that `search_depths` found what at least one other view confirms."""
+    """Keep of the depths and scores that `search_depths` found what other views confirm; no normals."""
     scores = [score for _, score in found]
     checked = check_consistency(
         [depth for depth, _ in found],
-        [(view.camera.K, view.camera.cam_from_world) for view in views],
+        [_matrices(view) for view in views],
         scores,
         max_error_px=config.max_error_px,
         max_relative_depth=config.max_relative_depth,
         min_score=config.min_score,
         num_threads=num_threads,
     )
-    return tuple(
-        DepthMap(np.where(agreeing > 0, fused, 0).astype(np.float32), np.clip(score, 0, 1), agreeing)
-        for (fused, agreeing), score in zip(checked, scores, strict=True)
-    )
+    maps = []
+    for (fused, agreeing), score in zip(checked, scores, strict=True):
+        is_confirmed = (agreeing >= 2) | ((agreeing == 1) & (score >= config.min_lone_score))
+        depth = np.where(is_confirmed, fused, 0).astype(np.float32)
+        maps.append(DepthMap(depth, np.clip(score, 0, 1), np.where(is_confirmed, agreeing, 0).astype(np.uint8)))
+    return tuple(maps)
 
 
 def choose_sources(index: int, views: Sequence[View], points: PointCloud, max_sources: int) -> list[int]:

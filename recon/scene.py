@@ -97,11 +97,14 @@ class DepthMap:
         depth: [H, W] float32, z in the camera frame; 0 where unknown.
         confidence: [H, W] float32 in [0, 1]: photo-consistency of the best sources.
         num_agreeing: [H, W] uint8, other depth maps that agree with this pixel; 0 before the consistency check.
+        normal: [H, W, 3] float32, unit normals in the camera frame, towards the camera; 0 where depth is unknown; None
+            if nobody asked for them.
     """
 
     depth: NDArray[np.float32]
     confidence: NDArray[np.float32]
     num_agreeing: NDArray[np.uint8]
+    normal: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,21 @@ struct Kernels {
     bool (*is_supported)();
     void (*score_candidate)(const ScoreTask&);
     void (*check_view)(const ConsistencyTask&, int);
+    void (*project_depth)(const DepthView&, const DepthView&, float*);
 };
 
 const std::vector<Kernels>& all_kernels() {
     static const std::vector<Kernels> kernels = {
 #ifdef HANDFUL_HAS_v4
-        {"v4", [] { return bool(__builtin_cpu_supports("x86-64-v4")); }, v4::score_candidate, v4::check_view},
+        {"v4", [] { return bool(__builtin_cpu_supports("x86-64-v4")); }, v4::score_candidate, v4::check_view,
+         v4::project_depth},
 #endif
 #ifdef HANDFUL_HAS_v3
-        {"v3", [] { return bool(__builtin_cpu_supports("x86-64-v3")); }, v3::score_candidate, v3::check_view},
+        {"v3", [] { return bool(__builtin_cpu_supports("x86-64-v3")); }, v3::score_candidate, v3::check_view,
+         v3::project_depth},
 #endif
-        {"baseline", [] { return true; }, baseline::score_candidate, baseline::check_view},
+        {"baseline", [] { return true; }, baseline::score_candidate, baseline::check_view,
+         baseline::project_depth},
     };
     return kernels;
 }
@@ -153,6 +157,14 @@ void check_view(const std::vector<const CheckedView*>& views, int index, double 
     kernels.check_view(task, index);
 }
 
+void project_depth(const CheckedView& from, const CheckedView& onto, Image<float> inverse_depth,
+                   std::optional<std::string> isa) {
+    require(has_shape(inverse_depth, onto.view.height, onto.view.width), "inverse_depth must have the size of onto");
+    const Kernels& kernels = chosen(isa);
+    nb::gil_scoped_release unlocked;
+    kernels.project_depth(from.view, onto.view, inverse_depth.data());
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -174,4 +186,7 @@ NB_MODULE(_native, m) {
           nb::arg("max_relative_depth"), nb::arg("max_disparity_px"), nb::arg("fused"), nb::arg("num_agreeing"),
           nb::arg("num_threads"), nb::arg("isa").none() = nb::none(),
           "Count the other views that agree with each depth of one view; write the mean inverse depth as depth.");
+    m.def("project_depth", &project_depth, nb::arg("source"), nb::arg("onto"), nb::arg("inverse_depth"), nb::kw_only(),
+          nb::arg("isa").none() = nb::none(),
+          "Write the largest inverse depth that the pixels of one view have where they land in another, 0 for none.");
 }

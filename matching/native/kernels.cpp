@@ -267,22 +267,40 @@ Vec3 rotate(const double* m, int stride, Vec3 p) {
             m[2 * stride] * p.x + m[2 * stride + 1] * p.y + m[2 * stride + 2] * p.z};
 }
 
-Vec3 world_of(const DepthView& view, double u, double v, double depth) {
-    const Vec3 ray = rotate(view.inverse_K, 3, {u, v, 1.0});
-    const double* T = view.cam_from_world;
-    const Vec3 p{ray.x * depth - T[3], ray.y * depth - T[7], ray.z * depth - T[11]};
-    return {T[0] * p.x + T[4] * p.y + T[8] * p.z, T[1] * p.x + T[5] * p.y + T[9] * p.z,
-            T[2] * p.x + T[6] * p.y + T[10] * p.z};
-}
+// Pixels of one view at a depth, as pixels and depth of another: homogeneous = depth * turn (u, v, 1) + shift.
+struct Transfer {
+    double turn[9];
+    Vec3 shift;
 
-// Pixel and depth of a world point.
-Vec3 pixel_of(const DepthView& view, Vec3 world) {
-    const double* T = view.cam_from_world;
-    const Vec3 turned = rotate(T, 4, world);
-    const Vec3 p{turned.x + T[3], turned.y + T[7], turned.z + T[11]};
-    if (p.z <= 0.0) return {0.0, 0.0, -1.0};
-    const Vec3 h = rotate(view.K, 3, p);
-    return {h.x / h.z, h.y / h.z, p.z};
+    Vec3 operator()(double u, double v, double depth) const {
+        const Vec3 ray = rotate(turn, 3, {u, v, 1.0});
+        const Vec3 h{ray.x * depth + shift.x, ray.y * depth + shift.y, ray.z * depth + shift.z};
+        if (h.z <= 0.0) return {0.0, 0.0, -1.0};
+        const double scale = 1.0 / h.z;
+        return {h.x * scale, h.y * scale, h.z};
+    }
+};
+
+// The last row of K is (0, 0, 1), so the third homogeneous coordinate is the depth.
+Transfer transfer(const DepthView& from, const DepthView& onto) {
+    const double* F = from.cam_from_world;
+    const double* O = onto.cam_from_world;
+    double onto_from[9], with_K[9];  // R_onto R_from^T, then K_onto in front of it
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j)
+            onto_from[3 * i + j] = O[4 * i] * F[4 * j] + O[4 * i + 1] * F[4 * j + 1] + O[4 * i + 2] * F[4 * j + 2];
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j)
+            with_K[3 * i + j] = onto.K[3 * i] * onto_from[j] + onto.K[3 * i + 1] * onto_from[3 + j] +
+                                onto.K[3 * i + 2] * onto_from[6 + j];
+    Transfer result;
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j)
+            result.turn[3 * i + j] = with_K[3 * i] * from.inverse_K[j] + with_K[3 * i + 1] * from.inverse_K[3 + j] +
+                                     with_K[3 * i + 2] * from.inverse_K[6 + j];
+    const Vec3 moved = rotate(onto_from, 3, {F[3], F[7], F[11]});
+    result.shift = rotate(onto.K, 3, {O[3] - moved.x, O[7] - moved.y, O[11] - moved.z});
+    return result;
 }
 
 // Depth at a pixel position: bilinear in inverse depth on one surface, the nearest pixel's across a jump or a hole.
@@ -317,7 +335,10 @@ void check_view(const ConsistencyTask& task, int index) {
     const DepthView& view = task.views[index];
     const Vec3 centre = centre_of(view);
     std::vector<double> relative_per_disparity(task.num_views);  // relative depth error of one px, per unit of depth
+    std::vector<Transfer> there, back_again;
     for (int other = 0; other < task.num_views; ++other) {
+        there.push_back(transfer(view, task.views[other]));
+        back_again.push_back(transfer(task.views[other], view));
         const Vec3 c = centre_of(task.views[other]);
         const double baseline = std::sqrt((c.x - centre.x) * (c.x - centre.x) + (c.y - centre.y) * (c.y - centre.y) +
                                           (c.z - centre.z) * (c.z - centre.z));
@@ -333,17 +354,16 @@ void check_view(const ConsistencyTask& task, int index) {
             fused[at] = 0.0f;
             counts[at] = 0;
             if (depth <= 0.0) continue;
-            const Vec3 world = world_of(view, u, v, depth);
             double inverse_sum = 1.0 / depth;
             int count = 0;
             for (int other = 0; other < task.num_views; ++other) {
                 if (other == index) continue;
-                const Vec3 seen = pixel_of(task.views[other], world);
+                const Vec3 seen = there[other](u, v, depth);
                 if (seen.z <= 0.0) continue;
                 const double limit = std::max(task.max_relative_depth, relative_per_disparity[other] * seen.z);
                 const double found = depth_at(task.views[other], seen.x, seen.y, limit);
                 if (found <= 0.0 || std::abs(found - seen.z) > limit * seen.z) continue;
-                const Vec3 back = pixel_of(view, world_of(task.views[other], seen.x, seen.y, found));
+                const Vec3 back = back_again[other](seen.x, seen.y, found);
                 if (back.z <= 0.0 || std::hypot(back.x - u, back.y - v) > task.max_error_px) continue;
                 inverse_sum += 1.0 / back.z;
                 ++count;
@@ -352,6 +372,22 @@ void check_view(const ConsistencyTask& task, int index) {
             counts[at] = std::uint8_t(std::min(count, 255));
         }
     }
+}
+
+// Where the pixels of one view land in another: the largest inverse depth of each pixel, 0 where none lands.
+void project_depth(const DepthView& from, const DepthView& onto, float* inverse_depth) {
+    const Transfer there = transfer(from, onto);
+    std::fill_n(inverse_depth, std::size_t(onto.width) * onto.height, 0.0f);
+    for (int y = 0; y < from.height; ++y)
+        for (int x = 0; x < from.width; ++x) {
+            const double depth = from.depth[std::size_t(y) * from.width + x];
+            if (depth <= 0.0) continue;
+            const Vec3 seen = there(x + 0.5, y + 0.5, depth);
+            if (!(seen.z > 0.0 && seen.x >= 0.0 && seen.y >= 0.0)) continue;
+            if (!(seen.x < onto.width && seen.y < onto.height)) continue;
+            float& nearest = inverse_depth[std::size_t(seen.y) * onto.width + std::size_t(seen.x)];
+            nearest = std::max(nearest, float(1.0 / seen.z));
+        }
 }
 
 }  // namespace handful::HANDFUL_ISA

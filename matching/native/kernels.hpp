@@ -62,10 +62,11 @@ struct ConsistencyTask {
     int num_threads;
 };
 
-#define HANDFUL_DECLARE_KERNELS(isa)                   \
-    namespace isa {                                    \
-    void score_candidate(const ScoreTask& task);       \
-    void check_view(const ConsistencyTask& task, int); \
+#define HANDFUL_DECLARE_KERNELS(isa)                                                        \
+    namespace isa {                                                                         \
+    void score_candidate(const ScoreTask& task);                                            \
+    void check_view(const ConsistencyTask& task, int);                                      \
+    void project_depth(const DepthView& from, const DepthView& onto, float* inverse_depth); \
     }
 
 HANDFUL_DECLARE_KERNELS(baseline)

@@ -161,9 +161,10 @@ def main() -> None:
     parser.add_argument("--sources", type=int, default=3)
     parser.add_argument("--side", type=int, default=640, help="longer side of the photos, px")
     parser.add_argument("--cache", type=Path, help="folder in which matches are kept between runs")
+    parser.add_argument("--exchanges", type=int, default=DenseConfig().num_exchanges)
     parser.add_argument("--covisible", action="store_true", help="also measure what can be confirmed at all")
     arguments = parser.parse_args()
-    config = DenseConfig(max_sources=arguments.sources)
+    config = DenseConfig(max_sources=arguments.sources, num_exchanges=arguments.exchanges)
     print("| " + COLUMNS + " |\n|" + "---|" * len(COLUMNS.split("|")))
     for name in arguments.scenes:
         scene = load(name, arguments.side, arguments.cache)

@@ -3,7 +3,7 @@ import pytest
 from synthetic_stereo import intrinsics, looking_at, plane, render, sphere
 
 from matching import _native
-from matching.consistency import check_consistency
+from matching.consistency import check_consistency, project_depth
 
 SHAPES = [sphere((0, 0, 2.3), 0.5), plane((0, 0, 3), (0.2, 0, -1))]
 SIZES = [(160, 120), (160, 120), (200, 140)]
@@ -135,3 +135,22 @@ def test_lengths_must_fit():
     depths, cameras, scores = scene()
     with pytest.raises(ValueError, match="do not fit"):
         check_consistency(depths, cameras[:2], scores)
+
+
+def test_depth_put_into_another_view_is_the_depth_that_view_has():
+    depths, cameras, _ = scene()
+    height, width = depths[2].shape
+    projected = project_depth(depths[0], cameras[0], cameras[2], (width, height))
+    seen = visible_in(2, 0, depths, cameras)
+    assert (projected[seen] > 0).mean() > 0.98
+    # A pixel shows the nearest of what lands in it: up to a pixel of slope off, more at the ball's edge.
+    assert (np.abs(projected / depths[2] - 1)[seen & (projected > 0)] < 0.01).mean() > 0.97
+
+
+def test_nothing_lands_in_a_view_that_looks_away():
+    depths, cameras, _ = scene()
+    K, T = cameras[1]
+    away = np.diag([-1.0, 1, -1, 1]) @ T
+    assert not project_depth(depths[0], cameras[0], (K, away), SIZES[1]).any()
+    with pytest.raises(ValueError, match="cameras"):
+        project_depth(depths[0], cameras[0], (K, T[:3]), SIZES[1])

@@ -3,7 +3,7 @@ import pytest
 from synthetic_stereo import Shape, intrinsics, looking_at, plane, render, sphere
 
 from matching import _native
-from matching.stereo import StereoConfig, StereoImage, estimate_depth
+from matching.stereo import StereoConfig, StereoImage, estimate_depth, refine_depth
 from matching.stereo_scale import make_scales
 
 WIDTH, HEIGHT = 200, 150
@@ -240,3 +240,24 @@ def test_score_equals_the_definition_of_ncc(isa, radius):
     assert known.mean() > 0.6
     # Grey in 1/256 steps, coordinates in float32: both far below this.
     np.testing.assert_allclose(score[known], expected[known], atol=2e-3)
+
+
+def test_proposed_depth_is_taken_where_it_fits_better():
+    (reference, *sources), truth = photos(BALL)
+    far = np.full_like(truth, 20.0)
+    depth, score = refine_depth(reference, sources, (0.9, 25.0), far, [truth], [])
+    assert (np.abs(inner(depth) - inner(truth)) < 0.01 * inner(truth)).mean() > 0.95
+    assert inner(score).mean() > 0.9
+
+
+def test_wrong_proposals_do_no_harm():
+    (reference, *sources), truth = photos(BALL)
+    wrong = (1.3 * truth).astype(np.float32)
+    depth, _ = refine_depth(reference, sources, (0.9, 25.0), truth, [wrong], [wrong])
+    assert (np.abs(inner(depth) - inner(truth)) < 0.01 * inner(truth)).mean() > 0.95
+
+
+def test_maps_of_another_size_are_refused():
+    (reference, *sources), truth = photos(FRONTAL)
+    with pytest.raises(ValueError, match="depth maps"):
+        refine_depth(reference, sources, (0.9, 25.0), truth, [truth[1:]], [])
