@@ -39,11 +39,16 @@ class DenseConfig:
         metadata={"help": "relative depth difference of agreeing views", "unit": "", "low": 1e-4, "high": 0.2},
     )
     min_score: float = field(
-        default=0.2, metadata={"help": "smallest correlation that takes part at all", "unit": "", "low": -1, "high": 1}
+        default=0.5, metadata={"help": "smallest correlation that is believed", "unit": "", "low": -1, "high": 1}
     )
-    min_lone_score: float = field(
-        default=0.5,
-        metadata={"help": "smallest correlation believed when only one view agrees", "unit": "", "low": -1, "high": 1},
+    min_exchanged_score: float = field(
+        default=0.2,
+        metadata={
+            "help": "smallest correlation of depth that two views agree on, for handing it to others",
+            "unit": "",
+            "low": -1,
+            "high": 1,
+        },
     )
     num_exchanges: int = field(
         default=1,
@@ -108,7 +113,7 @@ def search_depths(
             )
         )
     for round_index in range(config.num_exchanges):
-        confirmed = [depth_map.depth for depth_map in verify_depths(views, found, config, num_threads=num_threads)]
+        confirmed = _exchangeable(views, found, config, num_threads=num_threads)
         for index, problem in enumerate(problems):
             progress(len(views), len(views) + 1, f"exchanging depth, {views[index].name}")
             found[index] = _masked(
@@ -158,23 +163,37 @@ def _matrices(view: View) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def verify_depths(
     views: Sequence[View], found: Sequence[Found], config: DenseConfig, *, num_threads: int
 ) -> tuple[DepthMap, ...]:
-    """Keep of the depths and scores that `search_depths` found what other views confirm; no normals."""
-    scores = [score for _, score in found]
-    checked = check_consistency(
+    """Keep of the depths and scores that `search_depths` found what at least one other view confirms; no normals."""
+    checked = _checked(views, found, config, config.min_score, num_threads)
+    return tuple(
+        DepthMap(np.where(agreeing > 0, fused, 0).astype(np.float32), np.clip(score, 0, 1), agreeing)
+        for (fused, agreeing), (_, score) in zip(checked, found, strict=True)
+    )
+
+
+def _exchangeable(
+    views: Sequence[View], found: Sequence[Found], config: DenseConfig, *, num_threads: int
+) -> list[NDArray[np.float32]]:
+    """Depth that others may try: confirmed by two views, or by one at a high score; agreement tells more than score."""
+    checked = _checked(views, found, config, min(config.min_exchanged_score, config.min_score), num_threads)
+    return [
+        np.where((agreeing >= 2) | ((agreeing == 1) & (score >= config.min_score)), fused, 0).astype(np.float32)
+        for (fused, agreeing), (_, score) in zip(checked, found, strict=True)
+    ]
+
+
+def _checked(
+    views: Sequence[View], found: Sequence[Found], config: DenseConfig, min_score: float, num_threads: int
+) -> list[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+    return check_consistency(
         [depth for depth, _ in found],
         [_matrices(view) for view in views],
-        scores,
+        [score for _, score in found],
         max_error_px=config.max_error_px,
         max_relative_depth=config.max_relative_depth,
-        min_score=config.min_score,
+        min_score=min_score,
         num_threads=num_threads,
     )
-    maps = []
-    for (fused, agreeing), score in zip(checked, scores, strict=True):
-        is_confirmed = (agreeing >= 2) | ((agreeing == 1) & (score >= config.min_lone_score))
-        depth = np.where(is_confirmed, fused, 0).astype(np.float32)
-        maps.append(DepthMap(depth, np.clip(score, 0, 1), np.where(is_confirmed, agreeing, 0).astype(np.uint8)))
-    return tuple(maps)
 
 
 def choose_sources(index: int, views: Sequence[View], points: PointCloud, max_sources: int) -> list[int]:
