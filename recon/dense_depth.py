@@ -51,8 +51,13 @@ class DenseConfig:
         },
     )
     num_exchanges: int = field(
-        default=1,
-        metadata={"help": "rounds in which views hand each other confirmed depth", "unit": "", "low": 0, "high": 4},
+        default=0,
+        metadata={
+            "help": "rounds in which views hand each other confirmed depth; confirms more, fits no better",
+            "unit": "",
+            "low": 0,
+            "high": 4,
+        },
     )
 
 
