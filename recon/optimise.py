@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,8 +13,27 @@ from recon.device import Device
 from recon.progress import Progress
 from recon.scene import View
 from splatting import rasterizer
-from splatting.fit import FitConfig, TrainingView, fit
+from splatting.fit import FitConfig, OnStep, TrainingView, fit
 from splatting.gaussians import Gaussians
+from splatting.rasterizer import Rasterizer
+
+
+class Fit(Protocol):
+    """What `splatting.fit.fit` is: see there."""
+
+    def __call__(
+        self,
+        gaussians: Gaussians,
+        views: Sequence[TrainingView],
+        config: FitConfig,
+        *,
+        rasterizer: Rasterizer,
+        background: Tensor,
+        seed: int,
+        progress: Progress,
+        is_verified: Tensor | None = None,
+        on_step: OnStep | None = None,
+    ) -> Gaussians: ...
 
 
 def optimise(
@@ -25,30 +45,37 @@ def optimise(
     seed: int,
     progress: Progress,
     is_verified: NDArray[np.bool_] | None = None,
+    on_step: OnStep | None = None,
+    loop: Fit = fit,
 ) -> Gaussians:
-    """Fit the Gaussians to the training views; the result is on the CPU whatever the device. See `splatting.fit`."""
+    """Fit the Gaussians to the training views; the result is on the CPU whatever the device. See `splatting.fit`.
+
+    `on_step` is called after every step; `loop` is what fits, ours unless another is measured beside it.
+    """
     background = background_of(views)
     target = torch.device(device.torch_name)
     moved = Gaussians(**{part.name: getattr(start, part.name).to(target) for part in fields(start)})
-    training = [
-        TrainingView(
-            view.camera,
-            torch.from_numpy(view.rgb.astype(np.float32) / 255).to(target),
-            None if view.valid.all() else torch.from_numpy(view.valid).to(target),
-            None if view.mask is None else torch.from_numpy(view.mask.astype(np.float32)).to(target),
-        )
-        for view in views
-    ]
-    return fit(
+    return loop(
         moved,
-        training,
+        [training_view(view, target) for view in views],
         config,
         rasterizer=rasterizer.create(device.rasterizer),
         background=background.to(target),
         seed=seed,
         progress=progress,
         is_verified=None if is_verified is None else torch.from_numpy(is_verified).to(target),
+        on_step=on_step,
     ).detach()
+
+
+def training_view(view: View, device: torch.device) -> TrainingView:
+    """A view as the fit takes it."""
+    return TrainingView(
+        view.camera,
+        torch.from_numpy(view.rgb.astype(np.float32) / 255).to(device),
+        None if view.valid.all() else torch.from_numpy(view.valid).to(device),
+        None if view.mask is None else torch.from_numpy(view.mask.astype(np.float32)).to(device),
+    )
 
 
 def background_of(views: Sequence[View]) -> Tensor:

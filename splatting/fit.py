@@ -27,6 +27,9 @@ DECAY_EVERY = 10
 MIN_OPACITY = 0.005  # below 1/255 a Gaussian is never drawn
 MAX_SCALE_SHARE = 0.1  # of the median depth: larger Gaussians are fog
 
+OnStep = Callable[[int, Callable[[], Gaussians]], None]
+"""Called as `on_step(step, current)`; `current()` gives the Gaussians as they are after that step."""
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -156,6 +159,7 @@ def fit(
     progress: Callable[[int, int, str], None],
     is_verified: Tensor | None = None,
     on_preview: Callable[[Gaussians], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Gaussians:
     """Optimise all parameters of the Gaussians against the views; their number only falls.
 
@@ -169,6 +173,7 @@ def fit(
         progress: called at every step; what it raises ends the fit.
         is_verified: bool [N], False for Gaussians whose place is a guess; None: all are where they should be.
         on_preview: given the current Gaussians now and then; never waits for anyone.
+        on_step: called after every step, for measuring.
 
     Returns:
         The optimised Gaussians.
@@ -210,6 +215,8 @@ def fit(
             boost = None if boost is None else boost[kept]
             if on_preview is not None:
                 on_preview(Gaussians(**adam.leaves).detach())
+        if on_step is not None:
+            on_step(step, lambda: Gaussians(**adam.leaves).detach())
         progress(step, num_steps, f"loss {loss.item():.4f}, {len(splats.means):,} Gaussians")
     return Gaussians(**adam.leaves).detach()
 
