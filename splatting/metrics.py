@@ -25,31 +25,24 @@ def psnr(rgb: Any, target: Any, mask: Any | None = None) -> float:
         ValueError: shapes do not fit, or the mask is empty.
     """
     a, b = _pictures(rgb, target)
-    squares = (a - b) ** 2
-    if mask is not None:
-        inside = np.asarray(mask)
-        if inside.shape != a.shape[:2] or inside.dtype != bool:
-            raise ValueError(f"mask must be bool {list(a.shape[:2])}, got {inside.dtype} {list(inside.shape)}")
-        if not inside.any():
-            raise ValueError("the mask has no pixel")
-        squares = squares[inside]
-    error = float(squares.mean())
+    error = float(_masked((a - b) ** 2, mask).mean())
     return MAX_PSNR_DB if error < 10 ** (-MAX_PSNR_DB / 10) else -10 * float(np.log10(error))
 
 
-def ssim(rgb: Any, target: Any) -> float:
+def ssim(rgb: Any, target: Any, mask: Any | None = None) -> float:
     """Mean structural similarity over pixels and channels.
 
     11 x 11 Gaussian window of sigma 1.5 px, zero padding, constants for a range of 1 [1].
 
     Args:
         rgb, target: pictures in [0, 1], arrays or CPU tensors [H, W, 3].
+        mask: bool [H, W]; the mean goes over windows centred there, which may see pixels beside. All of them if None.
 
     Returns:
         At most 1, for pictures that agree.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, or the mask is empty.
 
     [1] Wang, Bovik, Sheikh & Simoncelli, Image quality assessment, IEEE TIP 13(4), 2004.
     """
@@ -58,7 +51,8 @@ def ssim(rgb: Any, target: Any) -> float:
     variances = _blur(a * a) + _blur(b * b) - mean_a**2 - mean_b**2
     covariance = _blur(a * b) - mean_a * mean_b
     similarity = (2 * mean_a * mean_b + SSIM_C1) * (2 * covariance + SSIM_C2)
-    return float(np.mean(similarity / ((mean_a**2 + mean_b**2 + SSIM_C1) * (variances + SSIM_C2))))
+    similarity /= (mean_a**2 + mean_b**2 + SSIM_C1) * (variances + SSIM_C2)
+    return float(_masked(similarity, mask).mean())
 
 
 def _pictures(rgb: Any, target: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -68,6 +62,18 @@ def _pictures(rgb: Any, target: Any) -> tuple[NDArray[np.float64], NDArray[np.fl
     if a.shape != b.shape:
         raise ValueError(f"target must be {list(a.shape)} as rgb is, got {list(b.shape)}")
     return a, b
+
+
+def _masked(values: NDArray[np.float64], mask: Any | None) -> NDArray[np.float64]:
+    """Values [H, W, 3], or those of the mask's pixels, [N, 3]."""
+    if mask is None:
+        return values
+    inside = np.asarray(mask)
+    if inside.shape != values.shape[:2] or inside.dtype != bool:
+        raise ValueError(f"mask must be bool {list(values.shape[:2])}, got {inside.dtype} {list(inside.shape)}")
+    if not inside.any():
+        raise ValueError("the mask has no pixel")
+    return values[inside]
 
 
 def _blur(picture: NDArray[np.float64]) -> NDArray[np.float64]:
