@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,12 +26,14 @@ class BenchScene:
         truth: cameras by file name, of photos that are there.
         splits: number of photos -> their paths relative to the folder.
         order: paths such that each photo overlaps with earlier ones; empty where the scene has none.
+        heldout: number of photos -> paths of the photos that a split of that size is to predict.
     """
 
     folder: Path
     truth: dict[str, DistortedCamera]
     splits: dict[int, tuple[str, ...]]
     order: tuple[str, ...]
+    heldout: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -53,15 +55,17 @@ def read_scene(folder: Path) -> BenchScene:
     try:
         document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
         splits = {int(key): _paths(split["train"]) for key, split in document["splits"].items() if key.isdigit()}
+        heldout = {int(k): _paths(split.get("test") or ()) for k, split in document["splits"].items() if k.isdigit()}
         order = _paths(document.get("order") or ())
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReconError(f"{folder / 'splits.json'} does not hold splits: {error!s}.", _WHAT_A_SCENE_IS) from error
-    for path in dict.fromkeys([*order, *(path for split in splits.values() for path in split)]):
+    named = [path for split in (*splits.values(), *heldout.values()) for path in split]
+    for path in dict.fromkeys([*order, *named]):
         if not (folder / path).is_file():
             raise ReconError(f"{folder} has no {path}, which its splits.json names.", "Complete the photo set.")
         if Path(path).name not in truth:
             raise ReconError(f"{folder / 'cameras.json'} has no camera for {path}.", "Complete the photo set.")
-    return BenchScene(folder, truth, splits, order)
+    return BenchScene(folder, truth, splits, order, heldout)
 
 
 def choose_photos(scene: BenchScene, num_views: int, spacing: Spacing = "splits") -> tuple[str, ...]:
@@ -87,6 +91,21 @@ def choose_photos(scene: BenchScene, num_views: int, spacing: Spacing = "splits"
     if len(scene.order) >= num_views and set(scene.order[:num_views]) <= set(scene.splits[larger]):
         return tuple(sorted(scene.order[:num_views]))
     return _spaced_evenly(scene.splits[larger], num_views)
+
+
+def choose_heldout(scene: BenchScene, num_views: int) -> tuple[str, ...]:
+    """The photos that `choose_photos(scene, num_views)` is to predict: near it, but not in it, sorted.
+
+    Raises:
+        ReconError: the scene has no split that it could come from, or that split none to predict.
+    """
+    size = min((size for size in scene.splits if size >= num_views), default=None)
+    chosen = scene.heldout.get(size, ()) if size is not None else ()
+    if not chosen:
+        raise ReconError(
+            f"{scene.name} has no photos to predict from {num_views}.", "Its splits.json must name some under test."
+        )
+    return tuple(sorted(set(chosen) - set(choose_photos(scene, num_views))))
 
 
 def _spaced_evenly(paths: Iterable[str], number: int) -> tuple[str, ...]:
