@@ -18,7 +18,7 @@ MAY_IMPORT = {
 # Libraries that are heavy, optional or dangerous to import, and the files that may; a trailing slash names a folder.
 ONLY_IN = {
     "pycolmap": ("recon/colmap.py",),
-    "gsplat": ("splatting/rasterize_gsplat.py",),
+    "gsplat": ("splatting/rasterize_gsplat.py", "recon/evaluation/densify.py"),
     "PyQt6": ("app/",),
     "argparse": ("app/",),
     "rich": ("app/",),

@@ -1,0 +1,1 @@
+"""How good scenes are: what `handful benchmark --images` and `handful evaluate` measure. Nothing here makes scenes."""
