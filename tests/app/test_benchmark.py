@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.benchmark import ROWS_NAME, TABLE_NAME
+from app.benchmark_poses import ROWS_NAME, TABLE_NAME
 from app.cli import run_command
 from recon.errors import ReconError
 from recon.pose_rows import PoseRow, read_rows, write_rows
