@@ -24,7 +24,7 @@ def psnr(rgb: Any, target: Any, mask: Any | None = None) -> float:
     Raises:
         ValueError: shapes do not fit, or the mask is empty.
     """
-    a, b = _pictures(rgb, target)
+    a, b = checked_pictures(rgb, target)
     error = float(_masked((a - b) ** 2, mask).mean())
     return MAX_PSNR_DB if error < 10 ** (-MAX_PSNR_DB / 10) else -10 * float(np.log10(error))
 
@@ -46,7 +46,7 @@ def ssim(rgb: Any, target: Any, mask: Any | None = None) -> float:
 
     [1] Wang, Bovik, Sheikh & Simoncelli, Image quality assessment, IEEE TIP 13(4), 2004.
     """
-    a, b = _pictures(rgb, target)
+    a, b = checked_pictures(rgb, target)
     mean_a, mean_b = _blur(a), _blur(b)
     variances = _blur(a * a) + _blur(b * b) - mean_a**2 - mean_b**2
     covariance = _blur(a * b) - mean_a * mean_b
@@ -55,7 +55,12 @@ def ssim(rgb: Any, target: Any, mask: Any | None = None) -> float:
     return float(_masked(similarity, mask).mean())
 
 
-def _pictures(rgb: Any, target: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def checked_pictures(rgb: Any, target: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two pictures as arrays [H, W, 3].
+
+    Raises:
+        ValueError: one is no picture, or they differ in size.
+    """
     a, b = np.asarray(rgb, np.float64), np.asarray(target, np.float64)
     if a.ndim != 3 or a.shape[2] != 3 or a.size == 0:
         raise ValueError(f"rgb must be [H, W, 3] with at least one pixel, got {list(a.shape)}")

@@ -14,6 +14,7 @@ _METRICS = (
     ("covered_psnr", "covered PSNR", 2),
     ("ssim", "SSIM", 3),
     ("covered_ssim", "covered SSIM", 3),
+    ("flip", "FLIP", 3),
 )
 _TIMES = "scene | views | cameras | strategy | matching | poses | dense | fit | all"
 CellKey = tuple[str, int, str]

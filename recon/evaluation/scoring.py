@@ -13,6 +13,7 @@ from recon.evaluation.image_rows import ViewScores
 from recon.optimise import target_rgb
 from recon.previews import save_jpeg
 from recon.scene import View
+from splatting.flip import flip
 from splatting.gaussians import Gaussians
 from splatting.metrics import psnr, ssim
 from splatting.rasterizer import Rasterizer
@@ -65,6 +66,7 @@ class Exam:
             covered_psnr=psnr(render, photo, covered) if has_covered else None,
             covered_ssim=ssim(render, photo, covered) if has_covered else None,
             covered_share=None if covered is None else float(covered.sum() / max(1, view.valid.sum())),
+            flip=float(flip(render, photo).mean()),
         )
 
 
