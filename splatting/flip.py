@@ -1,7 +1,8 @@
 """How different two pictures look when one flips between them: LDR-FLIP [1], which needs no network and no weights.
 
 Chosen as the perceptual measure because all of it is known: learned ones (LPIPS, DISTS) need a network whose weights
-are not in any package. Our own implementation after the paper; it agrees with NVIDIA's `flip-evaluator` 1.7 to 1e-5 at every pixel of five pairs.
+are not in any package. Our own implementation after the paper; at every pixel of five pairs of pictures it agrees with
+NVIDIA's `flip-evaluator` 1.7 to 1e-5.
 
 [1] Andersson et al., FLIP: A Difference Evaluator for Alternating Images, HPG 2020.
 """
