@@ -14,6 +14,7 @@ from recon.photo import Photo
 from recon.previews import save_jpeg
 from recon.report import HeldoutReport, ViewQuality, summarise_heldout
 from recon.scene import View
+from splatting.flip import flip
 from splatting.gaussians import Gaussians
 from splatting.metrics import psnr, ssim
 from splatting.rasterizer import Rasterizer
@@ -45,8 +46,8 @@ def score_heldout(
 ) -> HeldoutReport | None:
     """Compare renders with the photos that were kept back, and keep both as pictures.
 
-    PSNR and SSIM compare all valid pixels; `covered` ones are those where the verified start already covers the view
-    by more than half, so that reconstruction is told from guessing what no photo shows.
+    PSNR, SSIM and FLIP compare all valid pixels; `covered` ones are those where the verified start already covers the
+    view by more than half, so that reconstruction is told from guessing what no photo shows.
 
     Args:
         gaussians: the fitted scene, on the CPU.
@@ -70,6 +71,7 @@ def score_heldout(
             ssim=ssim(render, photo),
             covered_psnr=psnr(render, photo, covered) if covered.any() else None,
             covered_share=float(covered.sum() / max(1, view.valid.sum())),
+            flip=float(flip(render, photo).mean()),
         )
         stem = Path(view.name).stem
         save_jpeg(previews / f"heldout_{stem}_photo.jpg", np.round(photo * 255).astype(np.uint8))

@@ -107,12 +107,14 @@ class ViewQuality:
         ssim: over the whole photo.
         covered_psnr: dB over the pixels that the training photos saw; None if there are none.
         covered_share: share of such pixels, in [0, 1].
+        flip: mean FLIP error over the whole photo, in [0, 1], see `splatting.flip`; None in reports from before it.
     """
 
     psnr: float | None
     ssim: float
     covered_psnr: float | None
     covered_share: float
+    flip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class HeldoutReport:
     covered_psnr: float | None
     covered_share: float | None
     views: dict[str, ViewQuality] = field(default_factory=dict)
+    flip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,8 @@ def summarise_heldout(views: Mapping[str, ViewQuality]) -> HeldoutReport:
         values = [v for v in (getattr(view, name) for view in views.values()) if v is not None and math.isfinite(v)]
         return sum(values) / len(values) if values else None
 
-    return HeldoutReport(mean("psnr"), mean("ssim"), mean("covered_psnr"), mean("covered_share"), dict(views))
+    means = {name: mean(name) for name in ("psnr", "ssim", "covered_psnr", "covered_share", "flip")}
+    return HeldoutReport(**means, views=dict(views))
 
 
 def write_report(report: Report, folder: Path) -> None:

@@ -161,11 +161,11 @@ def _gallery(items: Iterable[tuple[str | None, str, str]]) -> str:
 def _heldout(heldout: HeldoutReport | None, pictures: Pictures) -> str:
     if heldout is None:
         return ""
-    header = "<tr><th>photo<th>PSNR<th>SSIM<th>PSNR where seen<th>share seen</tr>"
+    header = "<tr><th>photo<th>PSNR<th>SSIM<th>PSNR where seen<th>share seen<th>FLIP</tr>"
     rows: list[tuple[str, HeldoutReport | ViewQuality]] = [("mean", heldout), *heldout.views.items()]
     cells = "".join(
         f"<tr><td>{escape(name)}<td>{_decimal(q.psnr, 2)}<td>{_decimal(q.ssim, 3)}"
-        f"<td>{_decimal(q.covered_psnr, 2)}<td>{_percent(q.covered_share)}</tr>"
+        f"<td>{_decimal(q.covered_psnr, 2)}<td>{_percent(q.covered_share)}<td>{_decimal(q.flip, 3)}</tr>"
         for name, q in rows
     )
     pairs = []
