@@ -7,7 +7,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from app.arguments import ArgumentParser, existing_path, one_of
+from app.progress_display import create_display
+from app.signals import cancel_on_signals
 from recon.errors import ReconError
+from recon.progress import Cancelled, PipelineEvent
 
 if TYPE_CHECKING:
     from recon.report import Report
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "handful evaluate out/room --against truth/cameras.json",
     "handful evaluate out/room --against truth/cameras.json --photos train --json",
+    "handful evaluate out/room --artefacts            heat maps of what looks wrong, in out/room/evaluation",
 )
 
 # Fields of PoseScores: which, what to call it, and the limits in degrees.
@@ -40,6 +44,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--photos", type=one_of("all", "train"), default="all", metavar="all|train", help="train: without held-out ones"
     )
+    parser.add_argument(
+        "--artefacts",
+        action="store_true",
+        help="also render: maps of what looks like nothing in the photos, and what of the error is colour",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args(arguments)
 
@@ -57,12 +66,26 @@ def run(parsed: argparse.Namespace) -> int:
     except ReportFileError as error:
         raise ReconError(str(error), "Run reconstruct into that folder again.") from error
     poses = None if parsed.against is None else to_plain(_score_poses(parsed, report))
-    scores = {"poses": poses, "heldout": to_plain(report.heldout)}
+    looked = to_plain(_look(parsed)) if parsed.artefacts else None
+    scores = {"poses": poses, "heldout": to_plain(report.heldout), "scene": looked}
     if parsed.json:
         print(json.dumps(scores, indent=2))
     else:
         print("\n".join(_table(scores)))
     return 0
+
+
+def _look(parsed: argparse.Namespace) -> Any:
+    from recon.evaluation.finished_evaluation import evaluate_scene
+
+    with create_display("none" if parsed.json else "auto") as display, cancel_on_signals() as is_cancelled:
+
+        def progress(done: int, total: int, message: str) -> None:
+            if is_cancelled():
+                raise Cancelled
+            display.progress(PipelineEvent("splats", done / total, done / total, message))
+
+        return evaluate_scene(parsed.project, progress=progress)
 
 
 def _score_poses(parsed: argparse.Namespace, report: "Report") -> Any:
@@ -107,9 +130,29 @@ def _table(scores: Mapping[str, Any]) -> list[str]:
     if (heldout := scores["heldout"]) is not None:
         rows = {"held-out photos": heldout, **heldout["views"]}
         width = max(map(len, rows))
-        lines += ["", f"{'':{width}}    PSNR    SSIM   PSNR where seen   share seen"]
+        lines += ["", f"{'':{width}}    PSNR    SSIM   PSNR where seen   share seen    FLIP"]
         lines += [f"{name:{width}}  {_quality(row)}" for name, row in rows.items()]
+    if (scene := scores["scene"]) is not None:
+        lines += _scene_lines(scene)
     return lines or ["There are no held-out photos; give known cameras with --against."]
+
+
+def _scene_lines(scene: Mapping[str, Any]) -> list[str]:
+    width = max(len(found["name"]) for found in scene["renders"])
+    lines = ["", f"{'':{width}}  strangeness   strange pixels"]
+    lines += [
+        f"{found['name']:{width}}  {found['score']:11.2f}   {found['strange_share']:14.1%}   {found['picture']}"
+        for found in scene["renders"]
+    ]
+    lines.append("Strangeness: 1 is as unlike the training photos as one more photo of the place.")
+    if (colours := scene["colours"]) is not None:
+        lines += [
+            "",
+            f"With the best colours for the held-out photos their PSNR would rise from {colours['psnr']:.2f} to "
+            f"{colours['psnr_with_best_colours']:.2f} dB: {colours['geometry_share']:.0%} of the squared error "
+            "or more is geometry.",
+        ]
+    return lines
 
 
 def _quality(row: Mapping[str, Any]) -> str:
@@ -118,6 +161,7 @@ def _quality(row: Mapping[str, Any]) -> str:
         (row["ssim"], "6.3f"),
         (row["covered_psnr"], "15.2f"),
         (row["covered_share"], "10.0%"),
+        (row["flip"], "6.3f"),
     )
     return "  ".join(
         "–".rjust(int(form.split(".")[0])) if value is None else format(value, form) for value, form in cells
