@@ -28,7 +28,7 @@ from splatting import rasterizer
 # Usual CPU seconds at 640 px: a pair of photos, a photo's stereo, a step of a fit; for the progress only.
 _PAIR_S, _STEREO_S = 0.7, 2.0
 _STEP_S: dict[Strategy, float] = {"edgs": 0.12, "sfm": 0.04, "densify": 0.1}
-_SCORES_VERSION = 2
+_SCORES_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from splatting.camera import Camera
 
 MIN_VERIFIED_BY = 2  # other photos that agree with a depth by stereo
 MIN_SEEN_BY = 2  # training photos that see a covered pixel's point
+HOLE_RADIUS = 4 / 640  # of the longer side: what stereo cannot tell is covered in holes as small as this
 _VERSION = 1
 _MM = 1000.0
 # Only ranges of depth and neighbours come from these matches: few keypoints and few pairs will do.
@@ -125,6 +126,8 @@ def covered_pixels(reference: ReferenceDepths, name: str, training: Sequence[str
     """Which pixels of a photo show points that at least two training photos see, [H, W] bool.
 
     A point is seen where it projects to and the depth there agrees, forward and backward; see `check_consistency`.
+    Holes of a few pixels, where stereo found nothing in the middle of what is covered, are covered, too: else only what
+    is easy to match would count.
 
     Args:
         reference: depth of all these photos.
@@ -137,7 +140,10 @@ def covered_pixels(reference: ReferenceDepths, name: str, training: Sequence[str
     trusted = [np.ones_like(depth) for depth in depths]
     checked = check_consistency(depths, cameras, trusted, num_threads=torch.get_num_threads())
     _, num_agreeing = checked[0]
-    return np.asarray((depths[0] > 0) & (num_agreeing >= MIN_SEEN_BY))
+    seen = ((depths[0] > 0) & (num_agreeing >= MIN_SEEN_BY)).astype(np.uint8)
+    radius = round(HOLE_RADIUS * max(seen.shape))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, disc), np.bool_)
 
 
 def as_seen_in(view: View, mask: NDArray[np.bool_], truth: DistortedCamera) -> NDArray[np.bool_]:

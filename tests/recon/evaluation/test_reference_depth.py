@@ -51,10 +51,13 @@ def test_what_stands_before_the_point_in_a_training_photo_takes_it_away() -> Non
     assert covered[42:, 26:74].all()
 
 
-def test_pixels_without_depth_are_not_covered() -> None:
+def test_pixels_without_depth_are_not_covered_except_in_tiny_holes() -> None:
     reference = _wall({"test": 0.0, "left": -0.1, "right": 0.1})
     reference.depths["test"][10:20] = 0
-    assert not covered_pixels(reference, "test", ["left", "right"])[10:20].any()
+    reference.depths["test"][40:42, 50:52] = 0
+    covered = covered_pixels(reference, "test", ["left", "right"])
+    assert not covered[10:20].any()
+    assert covered[38:44, 48:54].all()
 
 
 @pytest.fixture(scope="module")
