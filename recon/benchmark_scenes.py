@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,14 @@ class BenchScene:
         """The folder's name."""
         return self.folder.resolve().name
 
+    @property
+    def camera_numbers(self) -> dict[str, list[Any]]:
+        """All numbers of the known cameras, for fingerprints."""
+        return {
+            name: [own.camera.K.tolist(), own.camera.cam_from_world.tolist(), own.distortion.tolist()]
+            for name, own in self.truth.items()
+        }
+
 
 def read_scene(folder: Path) -> BenchScene:
     """Read what is known of a photo set.
@@ -50,7 +58,7 @@ def read_scene(folder: Path) -> BenchScene:
     for name in ("images", "splits.json", "cameras.json"):
         if not (folder / name).exists():
             raise ReconError(f"{folder} is no scene to measure on: it has no {name}.", _WHAT_A_SCENE_IS)
-    known = read_cameras(folder / "cameras.json")
+    known = _with_our_pixel_centres(folder / "cameras.json", read_cameras(folder / "cameras.json"))
     truth = {name: camera for name, camera in known.items() if (folder / "images" / name).is_file()}
     try:
         document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
@@ -66,6 +74,15 @@ def read_scene(folder: Path) -> BenchScene:
         if Path(path).name not in truth:
             raise ReconError(f"{folder / 'cameras.json'} has no camera for {path}.", "Complete the photo set.")
     return BenchScene(folder, truth, splits, order, heldout)
+
+
+def _with_our_pixel_centres(path: Path, cameras: dict[str, DistortedCamera]) -> dict[str, DistortedCamera]:
+    """Cameras of sets that count pixels from the centre of the first one, as their `pixel_centre` then says: (0,0)."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if "(0,0)" not in str(document.get("pixel_centre", "")).replace(" ", ""):
+        return cameras
+    half = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    return {name: replace(own, camera=replace(own.camera, K=own.camera.K + half)) for name, own in cameras.items()}
 
 
 def choose_photos(scene: BenchScene, num_views: int, spacing: Spacing = "splits") -> tuple[str, ...]:

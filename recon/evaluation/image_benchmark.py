@@ -127,7 +127,8 @@ def rows_of_image_plan(plan: ImagePlan, rows: Iterable[ImageRow]) -> list[ImageR
 def image_settings(plan: ImagePlan, case: ImageCase, strategy: Strategy) -> str:
     """Digest of all settings that a row depends on."""
     config = plan.config
-    shared = [config.matching, config.poses, config.working_side_px, case.training, case.heldout, case.cameras]
+    known = case.scene.camera_numbers  # also of estimated ones: they say what is covered
+    shared = [config.matching, config.poses, config.working_side_px, case.training, case.heldout, case.cameras, known]
     versions = [program_version(), _SCORES_VERSION, *(VERSIONS[name] for name in ("matches", "cameras", "points"))]
     steps = plan.num_steps(strategy)
     own: list[object] = [steps, sorted(steps_to_score(plan.checkpoints, steps))]

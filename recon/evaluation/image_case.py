@@ -142,6 +142,7 @@ def dense_start(
     photos = [identities(_load(case.scene, names)) for names in (case.training, case.heldout)]
     if case.cameras == "true":
         photos.pop()
+        parts.append(case.scene.camera_numbers)
     key = fingerprint(photos, parts, config.working_side_px, case.cameras, case.seed, versions, program_version())
     path = cache / f"dense_{key[:16]}.npz"
     stored = _stored(path)

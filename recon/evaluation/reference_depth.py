@@ -66,12 +66,8 @@ def reference_depths(scene: BenchScene, working_side_px: int, cache: Path, progr
     """
     photos = load_photos([scene.folder / "images" / name for name in scene.truth]).photos
     has_depth = all((scene.folder / "depth" / f"{Path(photo.name).stem}.png").is_file() for photo in photos)
-    known = {
-        name: [own.camera.K.tolist(), own.camera.cam_from_world.tolist(), own.distortion.tolist()]
-        for name, own in scene.truth.items()
-    }
     settings = [working_side_px, has_depth, to_json(_DENSE), to_json(_MATCHING), _VERSION]
-    path = cache / f"reference_{scene.name}_{fingerprint(identities(photos), known, settings)[:16]}.npz"
+    path = cache / f"reference_{scene.name}_{fingerprint(identities(photos), scene.camera_numbers, settings)[:16]}.npz"
     if path.exists():
         try:
             return load_artefact(path, (ReferenceDepths, Camera))

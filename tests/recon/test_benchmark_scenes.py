@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon.benchmark_scenes import choose_photos, read_scene
+from recon.benchmark_scenes import choose_heldout, choose_photos, read_scene
 from recon.errors import ReconError
 from tests.synthetic import arc_of_cameras, write_photos
 
@@ -102,3 +102,30 @@ def test_true_cameras_are_read(tmp_path: Path) -> None:
     for i, camera in enumerate(expected):
         np.testing.assert_allclose(scene.truth[f"{i}.png"].camera.cam_from_world, camera.cam_from_world)
     assert scene.name == "s"
+
+
+def test_a_set_that_counts_pixels_from_the_first_one_s_centre_is_moved_by_half_a_pixel(tmp_path: Path) -> None:
+    folder = make_scene(tmp_path / "s", {"3": [0, 1, 2]})
+    ours = read_scene(folder).truth["0.png"].camera.K
+    document = json.loads((folder / "cameras.json").read_text())
+    said = {"pixel_centre": "centre of the top-left pixel is at (0, 0)"}
+    (folder / "cameras.json").write_text(json.dumps(document | said))
+    np.testing.assert_array_equal(
+        read_scene(folder).truth["0.png"].camera.K - ours, [[0, 0, 0.5], [0, 0, 0.5], [0] * 3]
+    )
+    said = {"pixel_centre": "centre of the top-left pixel is at (0.5, 0.5)"}
+    (folder / "cameras.json").write_text(json.dumps(document | said))
+    np.testing.assert_array_equal(read_scene(folder).truth["0.png"].camera.K, ours)
+
+
+def test_photos_to_predict_are_never_those_to_train_on(tmp_path: Path) -> None:
+    folder = make_scene(tmp_path / "s", {"3": [3, 2, 4], "6": [0, 1, 2, 3, 4, 5]}, order=[3, 2, 4, 1, 5, 0])
+    document = json.loads((folder / "splits.json").read_text())
+    document["splits"]["3"]["test"] = ["images/1.png", "images/0.png", "images/3.png"]
+    (folder / "splits.json").write_text(json.dumps(document))
+    scene = read_scene(folder)
+    assert choose_heldout(scene, 3) == ("images/0.png", "images/1.png")
+    with pytest.raises(ReconError, match="no photos to predict from 6"):
+        choose_heldout(scene, 6)
+    with pytest.raises(ReconError, match="no photos to predict from 9"):
+        choose_heldout(scene, 9)

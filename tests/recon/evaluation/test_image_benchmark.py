@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,18 @@ def test_finished_rows_are_not_run_again_and_other_settings_of_a_strategy_are(
     again = measure(plan_of(photo_set, config=fewer), folder, rows)
     assert [row.strategy for row in again] == ["edgs"]  # sparse points do not ask how many dense ones there are
     assert again[0].last.num_gaussians < rows[0].last.num_gaussians  # type: ignore[union-attr]
+
+
+def test_other_cameras_are_measured_anew(photo_set: Path, first: tuple[list[ImageRow], Path], tmp_path: Path) -> None:
+    rows, folder = first
+    moved = tmp_path / "ball"
+    shutil.copytree(photo_set, moved)
+    text = (moved / "cameras.json").read_text()
+    (moved / "cameras.json").write_text(text.replace('"cx": 96.0', '"cx": 96.5'))
+    plan = plan_of(moved, strategies=("edgs",), config=replace(CONFIG, fit=replace(CONFIG.fit, num_iterations=1)))
+    assert rows_of_image_plan(plan_of(moved), rows) == []
+    (row,) = measure(plan, folder, rows)
+    assert row.checkpoints[0].views != rows[0].checkpoints[0].views
 
 
 def test_matches_and_dense_starts_are_shared(
