@@ -35,11 +35,12 @@ def fit_with_densification(
     background: Tensor,
     seed: int,
     progress: Callable[[int, int, str], None],
+    is_verified: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Gaussians:
     """Optimise Gaussians and grow more where the picture asks for them; see `splatting.fit.fit` for the arguments.
 
-    Of `config` only `num_iterations`, `sh_degree` and `ssim_weight` count.
+    Of `config` only `num_iterations`, `sh_degree` and `ssim_weight` count; `is_verified` does not.
 
     Raises:
         ImportError: gsplat is missing.

@@ -62,10 +62,10 @@ def run_strategy(
     Raises:
         ReconError: there is too little to start from.
     """
-    dense_cpu_s = 0.0
+    dense_cpu_s, is_verified = 0.0, None
     if strategy == "edgs":
         dense, dense_cpu_s = dense_start(case, placed, config, cache, progress)
-        start = dense.gaussians
+        start, is_verified = dense.gaussians, dense.is_verified
     else:
         start = sparse_start(placed.points)
     watch = _Watch(exam, frozenset(scored) | {num_steps})
@@ -77,6 +77,7 @@ def run_strategy(
         device,
         seed=case.seed,
         progress=progress,
+        is_verified=is_verified,
         on_step=watch.look,
         loop=fit_with_densification if strategy == "densify" else fit,
     )
