@@ -75,7 +75,7 @@ def _run(num_steps: int, seed: int = 0) -> tuple[Gaussians, list[float]]:
     fitted = fit_with_densification(
         _few_gaussians(),
         _picture_of_a_board(),
-        FitConfig(num_iterations=num_steps),
+        FitConfig(num_iterations=num_steps, sh_degree=1),
         rasterizer=create("cpu"),
         background=BACKGROUND,
         seed=seed,
