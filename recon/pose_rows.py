@@ -1,20 +1,15 @@
 """What a measurement of poses found, one row per run, and the file that keeps the rows."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from recon.errors import ReconError
 from recon.pose_metrics import PoseScores
-from recon.report import to_plain
-from recon.whole_files import write_whole
+from recon.row_files import load_rows, save_rows
 
 Intrinsics = Literal["unknown", "known"]
 Method = Literal["handful", "pycolmap"]
-
-_NOT_OURS = "Name another folder with -o, or delete the file."
 
 
 @dataclass(frozen=True)
@@ -77,23 +72,12 @@ class PoseRow:
 
 def write_rows(rows: Sequence[PoseRow], path: Path) -> None:
     """Write all rows; the file appears whole or not at all."""
-    write_whole(path, json.dumps({"rows": to_plain(list(rows))}, indent=1, ensure_ascii=False) + "\n")
+    save_rows(rows, path)
 
 
 def read_rows(path: Path) -> list[PoseRow]:
-    """Read rows; none where there is no file.
-
-    Raises:
-        ReconError: the file is damaged or holds something else.
-    """
-    if not path.exists():
-        return []
-    try:
-        return [_row(plain) for plain in json.loads(path.read_text(encoding="utf-8"))["rows"]]
-    except OSError as error:
-        raise ReconError(f"{path} cannot be read: {error.strerror}.", _NOT_OURS) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReconError(f"{path} does not hold pose measurements: {error!s}.", _NOT_OURS) from error
+    """Read rows; see `load_rows`."""
+    return load_rows(path, _row, "pose measurements")
 
 
 def _row(plain: dict) -> PoseRow:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from recon.markdown import decimal, mean_of_present, percent, table_header, table_line
 from recon.pose_rows import PoseRow
 
 DEMANDED_SCENES = ("strecha_fountain_p11", "strecha_herz_jesus_p25", "fox")
@@ -35,7 +36,7 @@ class Cell:
 
     def mean(self, value: Callable[[PoseRow], float | None]) -> float | None:
         """Over the runs that have the value; None if none has."""
-        return _mean(value(row) for row in self.rows)
+        return mean_of_present(value(row) for row in self.rows)
 
 
 def cells_of(rows: Iterable[PoseRow], method: str) -> dict[str, Cell]:
@@ -70,13 +71,13 @@ def report_text(rows: Sequence[PoseRow]) -> str:
     """Everything about the rows as Markdown."""
     ours, plain = cells_of(rows, "handful"), cells_of(rows, "pycolmap")
     names = list(dict.fromkeys([*ours, *plain]))
-    lines = ["## Cells", "", *_header(_COLUMNS)]
-    lines += [_line(_cell_texts(ours.get(name), plain.get(name))) for name in names]
-    lines += ["", "## Means", "", *_header(_MEAN_COLUMNS)]
+    lines = ["## Cells", "", *table_header(_COLUMNS)]
+    lines += [table_line(_cell_texts(ours.get(name), plain.get(name))) for name in names]
+    lines += ["", "## Means", "", *table_header(_MEAN_COLUMNS)]
     for title, chosen in _groups([*ours.values(), *plain.values()]):
         members = [name for name in names if name in chosen]
         lines.append(
-            _line(
+            table_line(
                 _mean_texts(title, [ours[n] for n in members if n in ours], [plain[n] for n in members if n in plain])
             )
         )
@@ -104,11 +105,11 @@ def _cell_texts(ours: Cell | None, plain: Cell | None) -> list[str]:
         texts += ["–"] * 3
     else:
         texts += [
-            _text(ours.mean(lambda r: r.matching_cpu_s), 1),
-            _text(ours.mean(lambda r: r.pose_cpu_s), 1),
+            decimal(ours.mean(lambda r: r.matching_cpu_s), 1),
+            decimal(ours.mean(lambda r: r.pose_cpu_s), 1),
             f"{fmean(len(r.warnings) for r in ours.rows):g}",
         ]
-    return [*texts, *_score_texts(plain), _text(plain.mean(_cpu_s) if plain else None, 1)]
+    return [*texts, *_score_texts(plain), decimal(plain.mean(_cpu_s) if plain else None, 1)]
 
 
 def _score_texts(cell: Cell | None) -> list[str]:
@@ -117,11 +118,11 @@ def _score_texts(cell: Cell | None) -> list[str]:
     placed = fmean(row.scores.num_placed for row in cell.rows)
     return [
         f"{placed:.3g}/{cell.rows[0].num_views}",
-        _text(cell.mean(lambda r: r.scores.rra_5), 2),
-        _text(cell.mean(lambda r: r.scores.rta_5), 2),
-        _text(cell.mean(lambda r: r.scores.auc_5), 3),
-        _text(cell.mean(lambda r: r.scores.auc_30), 3),
-        _text(cell.mean(_focal_percent), 1),
+        decimal(cell.mean(lambda r: r.scores.rra_5), 2),
+        decimal(cell.mean(lambda r: r.scores.rta_5), 2),
+        decimal(cell.mean(lambda r: r.scores.auc_5), 3),
+        decimal(cell.mean(lambda r: r.scores.auc_30), 3),
+        decimal(cell.mean(_focal_percent), 1),
     ]
 
 
@@ -130,13 +131,13 @@ def _mean_texts(title: str, ours: Sequence[Cell], plain: Sequence[Cell]) -> list
     for cells in (ours, plain):
         texts += [
             str(len(cells)),
-            _percent(_mean(cell.mean(lambda r: r.scores.num_placed / r.num_views) for cell in cells)),
-            _text(_mean(cell.mean(lambda r: r.scores.auc_5) for cell in cells), 3),
-            _text(_mean_auc_30(cells), 3),
-            _text(_mean(cell.mean(_focal_percent) for cell in cells), 1),
-            _text(_mean(cell.mean(_cpu_s) for cell in cells), 1),
+            percent(mean_of_present(cell.mean(lambda r: r.scores.num_placed / r.num_views) for cell in cells)),
+            decimal(mean_of_present(cell.mean(lambda r: r.scores.auc_5) for cell in cells), 3),
+            decimal(_mean_auc_30(cells), 3),
+            decimal(mean_of_present(cell.mean(_focal_percent) for cell in cells), 1),
+            decimal(mean_of_present(cell.mean(_cpu_s) for cell in cells), 1),
         ]
-    return [*texts, _text(gained(ours, plain), 3)]
+    return [*texts, decimal(gained(ours, plain), 3)]
 
 
 def gained(ours: Iterable[Cell], plain: Iterable[Cell]) -> float | None:
@@ -165,7 +166,7 @@ def _verdicts(rows: Sequence[PoseRow], ours: dict[str, Cell], plain: dict[str, C
 
 def _goal(what: str, value: float | None, least: float) -> str:
     verdict = "met" if value is not None and value >= least else "not met"
-    return f"- {what}: {_text(value, 3)}, {least} wanted: {verdict}"
+    return f"- {what}: {decimal(value, 3)}, {least} wanted: {verdict}"
 
 
 def _auc_30(row: PoseRow) -> float:
@@ -173,7 +174,7 @@ def _auc_30(row: PoseRow) -> float:
 
 
 def _mean_auc_30(cells: Iterable[Cell]) -> float | None:
-    return _mean(cell.mean(_auc_30) for cell in cells)
+    return mean_of_present(cell.mean(_auc_30) for cell in cells)
 
 
 def _cpu_s(row: PoseRow) -> float:
@@ -182,24 +183,3 @@ def _cpu_s(row: PoseRow) -> float:
 
 def _focal_percent(row: PoseRow) -> float | None:
     return None if row.scores.focal_error is None else 100 * row.scores.focal_error
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return fmean(present) if present else None
-
-
-def _text(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
-
-
-def _header(columns: str) -> list[str]:
-    return [f"| {columns} |", "|" + "---|" * len(columns.split("|"))]
-
-
-def _line(texts: Iterable[str]) -> str:
-    return "| " + " | ".join(texts) + " |"

@@ -1,21 +1,17 @@
 """What a measurement of predicted photos found, one row per run, and the file that keeps the rows."""
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from recon.errors import ReconError
-from recon.report import to_plain
-from recon.whole_files import write_whole
+from recon.markdown import mean_of_present
+from recon.row_files import load_rows, save_rows
 
 CameraSource = Literal["true", "estimated"]
 Strategy = Literal["edgs", "sfm", "densify"]
 RowKey = tuple[str, int, CameraSource, int, Strategy]
-
-_NOT_OURS = "Name another folder with -o, or delete the file."
 
 
 @dataclass(frozen=True)
@@ -116,29 +112,17 @@ class ImageRow:
 
 def mean_of(rows: Iterable[ImageRow], value: Callable[[ImageRow], float | None]) -> float | None:
     """Mean over the rows that have a value; None if none has."""
-    present = [found for row in rows if (found := value(row)) is not None]
-    return sum(present) / len(present) if present else None
+    return mean_of_present(value(row) for row in rows)
 
 
 def write_image_rows(rows: Sequence[ImageRow], path: Path) -> None:
     """Write all rows; the file appears whole or not at all."""
-    write_whole(path, json.dumps({"rows": to_plain(list(rows))}, indent=1, ensure_ascii=False) + "\n")
+    save_rows(rows, path)
 
 
 def read_image_rows(path: Path) -> list[ImageRow]:
-    """Read rows; none where there is no file.
-
-    Raises:
-        ReconError: the file is damaged or holds something else.
-    """
-    if not path.exists():
-        return []
-    try:
-        return [_row(plain) for plain in json.loads(path.read_text(encoding="utf-8"))["rows"]]
-    except OSError as error:
-        raise ReconError(f"{path} cannot be read: {error.strerror}.", _NOT_OURS) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReconError(f"{path} does not hold measurements of pictures: {error!s}.", _NOT_OURS) from error
+    """Read rows; see `load_rows`."""
+    return load_rows(path, _row, "measurements of pictures")
 
 
 def _row(plain: dict) -> ImageRow:

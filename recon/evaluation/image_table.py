@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, stdev
 
 from recon.evaluation.image_rows import Checkpoint, ImageRow, Strategy, mean_of
+from recon.markdown import decimal, mean_of_present, percent, signed, table_header, table_line
 
 WANTED_COVERED_DB, WANTED_SSIM = 1.0, 0.05  # of ours above the best of `densify`, mean over 3 and 6 views
 WANTED_TRAINING_SHARE, WANTED_DENSE_SHARE = 0.15, 0.30  # of its CPU seconds, to pass its best SSIM
@@ -33,21 +34,21 @@ def image_report(rows: Sequence[ImageRow]) -> str:
     """Everything about the rows as Markdown."""
     grouped = cells(rows)
     steps = sorted({own.step for row in rows for own in row.checkpoints[:-1]})
-    lines = ["## Scores", "", *_header(_score_columns(steps))]
+    lines = ["## Scores", "", *table_header(_score_columns(steps))]
     for key, strategies in grouped.items():
-        lines += [_line(_score_texts(key, name, own, steps)) for name, own in strategies.items()]
+        lines += [table_line(_score_texts(key, name, own, steps)) for name, own in strategies.items()]
     lines += [
         "",
         "## CPU seconds",
         "",
-        *_header(_TIMES),
+        *table_header(_TIMES),
     ]
     for key, strategies in grouped.items():
-        lines += [_line(_time_texts(key, name, own)) for name, own in strategies.items()]
+        lines += [table_line(_time_texts(key, name, own)) for name, own in strategies.items()]
     compared = [found for key, strategies in grouped.items() if (found := _comparison(key, strategies)) is not None]
     if compared:
-        lines += ["", "## Ours beside the best of densify", "", *_header(_COMPARED)]
-        lines += [_line(found.texts()) for found in compared]
+        lines += ["", "## Ours beside the best of densify", "", *table_header(_COMPARED)]
+        lines += [table_line(found.texts()) for found in compared]
         lines += ["", "## Goals", "", *_goals(compared)]
     return "\n".join([*lines, "", *_failures(rows)]) + "\n"
 
@@ -69,7 +70,7 @@ def _score_texts(key: CellKey, name: str, rows: Sequence[ImageRow], steps: Seque
     texts += [f"{fmean(own.num_gaussians for own in last):,.0f}", str(last[0].step)]
     for metric, _, digits in _METRICS:
         at_steps = [mean_of(rows, _value_at(step, metric)) for step in steps]
-        shown = [_text(value, digits) for value in at_steps]
+        shown = [decimal(value, digits) for value in at_steps]
         texts.append(" / ".join([*shown, _spread([own.mean(metric) for own in last], digits)]))
     share = [value for own in last if (value := own.mean("covered_share")) is not None]
     return [*texts, f"{fmean(share):.0%}" if share else "–"]
@@ -92,7 +93,7 @@ def _time_texts(key: CellKey, name: str, rows: Sequence[ImageRow]) -> list[str]:
         mean_of(done, _training_s),
         mean_of(done, lambda row: row.preparation_cpu_s + (_training_s(row) or 0.0)),
     ]
-    return [*map(str, key), name, *(_text(value, 1) for value in values)]
+    return [*map(str, key), name, *(decimal(value, 1) for value in values)]
 
 
 def _training_s(row: ImageRow) -> float | None:
@@ -126,13 +127,13 @@ class Comparison:
         return [
             *map(str, self.key),
             str(self.num_seeds),
-            _signed(self.psnr, 2),
-            _signed(self.covered_psnr, 2),
-            _signed(self.ssim, 3),
+            signed(self.psnr, 2),
+            signed(self.covered_psnr, 2),
+            signed(self.ssim, 3),
             never,
-            _text(self.training_s, 1),
-            _percent(self.training_share),
-            _percent(self.dense_share),
+            decimal(self.training_s, 1),
+            percent(self.training_share),
+            percent(self.dense_share),
         ]
 
 
@@ -177,8 +178,13 @@ def _goals(compared: Sequence[Comparison]) -> list[str]:
         return ["- no cells of 3 or 6 views"]
     below = [" ".join(map(str, cell.key)) for cell in compared if cell.psnr is not None and cell.psnr < 0]
     return [
-        _goal("covered PSNR above, 3 and 6 views", _mean(cell.covered_psnr for cell in few), WANTED_COVERED_DB, 2),
-        _goal("SSIM above, 3 and 6 views", _mean(cell.ssim for cell in few), WANTED_SSIM, 3),
+        _goal(
+            "covered PSNR above, 3 and 6 views",
+            mean_of_present(cell.covered_psnr for cell in few),
+            WANTED_COVERED_DB,
+            2,
+        ),
+        _goal("SSIM above, 3 and 6 views", mean_of_present(cell.ssim for cell in few), WANTED_SSIM, 3),
         f"- cells with full-frame PSNR below: {', '.join(below) or 'none'}",
         _limit("share of its CPU to pass its best SSIM", few, lambda cell: cell.training_share, WANTED_TRAINING_SHARE),
         _limit("the same with dense depth", few, lambda cell: cell.dense_share, WANTED_DENSE_SHARE),
@@ -187,15 +193,15 @@ def _goals(compared: Sequence[Comparison]) -> list[str]:
 
 def _goal(what: str, value: float | None, least: float, digits: int) -> str:
     verdict = "met" if value is not None and value >= least else "not met"
-    return f"- {what}: {_signed(value, digits)}, {least:+g} wanted: {verdict}"
+    return f"- {what}: {signed(value, digits)}, {least:+g} wanted: {verdict}"
 
 
 def _limit(what: str, cells_of: Sequence[Comparison], value: Callable[[Comparison], float | None], most: float) -> str:
     found = [value(cell) for cell in cells_of]
     never = sum(share is None for share in found)
-    mean = _mean(found)
+    mean = mean_of_present(found)
     verdict = "met" if mean is not None and mean <= most and never == 0 else "not met"
-    return f"- {what}: {_percent(mean)}, at most {most:.0%} wanted, {never} of {len(found)} cells never pass: {verdict}"
+    return f"- {what}: {percent(mean)}, at most {most:.0%} wanted, {never} of {len(found)} cells never pass: {verdict}"
 
 
 def _failures(rows: Sequence[ImageRow]) -> list[str]:
@@ -207,11 +213,6 @@ def _failures(rows: Sequence[ImageRow]) -> list[str]:
     return ["## What was said", "", *(f"- {text}" for text in said)] if said else []
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return fmean(present) if present else None
-
-
 def _spread(values: Sequence[float | None], digits: int) -> str:
     """Mean, and the standard deviation where there are several."""
     present = [value for value in values if value is not None]
@@ -219,23 +220,3 @@ def _spread(values: Sequence[float | None], digits: int) -> str:
         return "–"
     spread = f" ± {stdev(present):.{digits}f}" if len(present) > 1 else ""
     return f"**{fmean(present):.{digits}f}**{spread}"
-
-
-def _text(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _signed(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:+.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
-
-
-def _header(columns: str) -> list[str]:
-    return [f"| {columns} |", "|" + "---|" * len(columns.split("|"))]
-
-
-def _line(texts: Iterable[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
