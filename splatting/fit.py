@@ -42,7 +42,7 @@ class FitConfig:
         default=3, metadata={"help": "degree of view-dependent colour", "unit": "", "low": 0, "high": 3}
     )
     dropout: float = field(
-        default=0.0,
+        default=0.2,
         metadata={"help": "share of Gaussians left out at the last step", "unit": "", "low": 0, "high": 0.9},
     )
     opacity_decay: float = field(
