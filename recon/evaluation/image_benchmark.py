@@ -129,7 +129,7 @@ def image_settings(plan: ImagePlan, case: ImageCase, strategy: Strategy) -> str:
     config = plan.config
     known = case.scene.camera_numbers  # also of estimated ones: they say what is covered
     shared = [config.matching, config.poses, config.working_side_px, case.training, case.heldout, case.cameras, known]
-    versions = [program_version(), _SCORES_VERSION, *(VERSIONS[name] for name in ("matches", "cameras", "points"))]
+    versions = [program_version(), _SCORES_VERSION, *(VERSIONS[name] for name in ("matches", "cameras"))]
     steps = plan.num_steps(strategy)
     own: list[object] = [steps, sorted(steps_to_score(plan.checkpoints, steps))]
     if strategy == "densify":
@@ -137,7 +137,7 @@ def image_settings(plan: ImagePlan, case: ImageCase, strategy: Strategy) -> str:
     else:
         own += [replace(config.fit, num_iterations=steps), VERSIONS["splats"]]
     if strategy == "edgs":
-        own += [config.dense, config.initialise]
+        own += [config.dense, config.initialise, VERSIONS["points"]]
     return fingerprint(to_json(shared), versions, to_json(own))
 
 
