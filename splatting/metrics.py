@@ -55,6 +55,27 @@ def ssim(rgb: Any, target: Any, mask: Any | None = None) -> float:
     return float(_masked(similarity, mask).mean())
 
 
+def exposure_matched(rgb: Any, target: Any, mask: Any | None = None) -> NDArray[np.float64]:
+    """A render made as bright as its photo: each channel times a gain plus an offset, by least squares, [H, W, 3].
+
+    Cameras choose an exposure for each photo, which no scene can know of a photo that was kept back: scored so, as NeRF
+    in the Wild and its successors are, a scene is not blamed for it.
+
+    Args:
+        rgb, target: pictures in [0, 1], arrays or CPU tensors [H, W, 3].
+        mask: bool [H, W]; only these pixels count. All of them if None.
+
+    Raises:
+        ValueError: shapes do not fit, or the mask is empty.
+    """
+    a, b = checked_pictures(rgb, target)
+    inside_a, inside_b = (_masked(values, mask).reshape(-1, 3) for values in (a, b))
+    spread = ((inside_a - inside_a.mean(0)) ** 2).sum(0)
+    shared = ((inside_a - inside_a.mean(0)) * (inside_b - inside_b.mean(0))).sum(0)
+    gain = np.where(spread > 0, shared / np.maximum(spread, 1e-12), 1.0)
+    return np.asarray((gain * (a - inside_a.mean(0)) + inside_b.mean(0)).clip(0, 1))
+
+
 def checked_pictures(rgb: Any, target: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Two pictures as arrays [H, W, 3].
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from splatting.metrics import psnr, ssim
+from splatting.metrics import exposure_matched, psnr, ssim
 
 
 def pictures(size: int = 48) -> tuple[np.ndarray, np.ndarray]:
@@ -72,3 +72,24 @@ def test_what_does_not_fit_is_refused() -> None:
         psnr(rgb, target, np.ones((48, 56)))
     with pytest.raises(ValueError, match="no pixel"):
         psnr(rgb, target, np.zeros((48, 56), bool))
+
+
+def test_matching_exposure_takes_out_gain_and_offset_and_nothing_else() -> None:
+    _, target = pictures()
+    target = 0.2 + 0.5 * target
+    darker = (target - np.array([0.02, 0.0, -0.05])) / np.array([1.2, 1.1, 0.9])
+    np.testing.assert_allclose(exposure_matched(darker, target), target, atol=1e-9)
+    noise = 0.05 * np.random.default_rng(1).standard_normal(target.shape)
+    assert psnr(exposure_matched(darker + noise, target), target) == pytest.approx(
+        psnr(target + noise, target), abs=0.7
+    )
+    flat = np.full_like(target, 0.3)
+    np.testing.assert_allclose(exposure_matched(flat, target), np.broadcast_to(target.mean((0, 1)), target.shape))
+
+
+def test_matching_exposure_looks_at_the_mask_only() -> None:
+    _, target = pictures()
+    mask = np.zeros(target.shape[:2], bool)
+    mask[:20] = True
+    rgb = np.where(mask[..., None], target / 1.25, 0.0)
+    np.testing.assert_allclose(exposure_matched(rgb, target, mask)[mask], target[mask], atol=1e-9)
