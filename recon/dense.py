@@ -11,6 +11,7 @@ from recon.dense_depth import DenseConfig, estimate_depths
 from recon.initialise import InitialiseConfig, initialise
 from recon.progress import Progress
 from recon.scene import DepthMap, PointCloud, View
+from recon.transients import find_transients, lasting_views
 from splatting.gaussians import Gaussians
 
 
@@ -22,11 +23,17 @@ class DenseScene:
         depth_maps: one per training view, 0 where no other view agrees.
         gaussians: the start of the fit, spherical harmonics of degree 0.
         is_verified: [N] bool; False for Gaussians whose position is a guess.
+        passing: for each training view [H, W] bool, what was there for that photo only; see `find_transients`.
     """
 
     depth_maps: tuple[DepthMap, ...]
     gaussians: Gaussians
     is_verified: NDArray[np.bool_]
+    passing: tuple[NDArray[np.bool_], ...]
+
+    def lasting(self, views: Sequence[View]) -> tuple[View, ...]:
+        """The training views without what passed through single ones; see `lasting_views`."""
+        return lasting_views(views, self.passing)
 
     @property
     def verified_share(self) -> float:
@@ -48,5 +55,7 @@ def make_dense(
         views, points, dense, seed=seed, num_threads=torch.get_num_threads(), progress=progress
     )
     progress(len(views), len(views) + 1, "placing Gaussians")
-    gaussians, is_verified = initialise(views, depth_maps, points, start, seed=seed)
-    return DenseScene(depth_maps, gaussians, is_verified)
+    nothing = [np.zeros(view.valid.shape, bool) for view in views]
+    passing = find_transients(views, depth_maps) if dense.reject_transients else nothing
+    gaussians, is_verified = initialise(lasting_views(views, passing), depth_maps, points, start, seed=seed)
+    return DenseScene(depth_maps, gaussians, is_verified, tuple(passing))

@@ -59,6 +59,9 @@ class DenseConfig:
             "high": 4,
         },
     )
+    reject_transients: bool = field(
+        default=True, metadata={"help": "leave out what passed through a single photo", "unit": ""}
+    )
 
 
 def estimate_depths(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recon.device import Device
+from recon.exposure import evened, photo_gains
 from recon.progress import Progress
-from recon.scene import View
+from recon.scene import DepthMap, View
 from splatting import rasterizer
 from splatting.fit import FitConfig, OnStep, TrainingView, fit
 from splatting.gaussians import Gaussians
@@ -45,13 +46,17 @@ def optimise(
     seed: int,
     progress: Progress,
     is_verified: NDArray[np.bool_] | None = None,
+    depth_maps: Sequence[DepthMap] = (),
     on_step: OnStep | None = None,
     loop: Fit = fit,
 ) -> Gaussians:
     """Fit the Gaussians to the training views; the result is on the CPU whatever the device. See `splatting.fit`.
 
+    `depth_maps` are those of the views; without them photos cannot be compared and are taken as bright as they are.
     `on_step` is called after every step; `loop` is what fits, ours unless another is measured beside it.
     """
+    if depth_maps and config.even_exposure:
+        views = evened(views, photo_gains(views, depth_maps))
     background = background_of(views)
     target = torch.device(device.torch_name)
     moved = Gaussians(**{part.name: getattr(start, part.name).to(target) for part in fields(start)})

@@ -169,6 +169,7 @@ def _run(
         (DenseScene, DepthMap, Gaussians),
     )
     results.written |= outputs.write_points(project, dense)
+    views = dense.lasting(views)
     if stages.is_over:
         return
 
@@ -263,6 +264,15 @@ def _fit(
             seed=config.seed,
             progress=progress,
             is_verified=dense.is_verified,
+            depth_maps=dense.depth_maps,
         )
     start = continued_start(before.gaussians, dense)
-    return optimise(start, views, continued_fit(config.fit), device, seed=config.seed, progress=progress)
+    return optimise(
+        start,
+        views,
+        continued_fit(config.fit),
+        device,
+        seed=config.seed,
+        progress=progress,
+        depth_maps=dense.depth_maps,
+    )

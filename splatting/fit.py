@@ -65,6 +65,9 @@ class FitConfig:
     ssim_weight: float = field(
         default=0.2, metadata={"help": "share of 1 - SSIM in the loss", "unit": "", "low": 0, "high": 1}
     )
+    even_exposure: bool = field(
+        default=False, metadata={"help": "make photos equally bright where they differ by over 3 %", "unit": ""}
+    )
     lr_means: float = field(
         default=1.6e-4, metadata={"help": "times the extent; falls to 1 %", "unit": "extent", "low": 0, "high": 1}
     )

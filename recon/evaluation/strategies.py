@@ -13,6 +13,7 @@ from recon.evaluation.scoring import Exam
 from recon.evaluation.sparse_start import sparse_start
 from recon.optimise import optimise
 from recon.progress import Progress
+from recon.scene import DepthMap
 from splatting.fit import FitConfig, fit
 from splatting.gaussians import Gaussians
 
@@ -63,21 +64,25 @@ def run_strategy(
         ReconError: there is too little to start from.
     """
     dense_cpu_s, is_verified = 0.0, None
+    depth_maps: tuple[DepthMap, ...] = ()
+    views = placed.views
     if strategy == "edgs":
         dense, dense_cpu_s = dense_start(case, placed, config, cache, progress)
-        start, is_verified = dense.gaussians, dense.is_verified
+        start, is_verified, depth_maps = dense.gaussians, dense.is_verified, dense.depth_maps
+        views = dense.lasting(views)
     else:
         start = sparse_start(placed.points)
     watch = _Watch(exam, frozenset(scored) | {num_steps})
     watch.look(0, lambda: start)
     gaussians = optimise(
         start,
-        placed.views,
+        views,
         _fit_config(config, num_steps),
         device,
         seed=case.seed,
         progress=progress,
         is_verified=is_verified,
+        depth_maps=depth_maps,
         on_step=watch.look,
         loop=fit_with_densification if strategy == "densify" else fit,
     )

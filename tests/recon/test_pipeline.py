@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from recon.camera_files import read_cameras
 from recon.config import PRESETS, ReconConfig
@@ -15,6 +17,7 @@ from recon.pipeline import reconstruct
 from recon.progress import Cancelled, PipelineEvent
 from recon.report import Report, read_report
 from splatting.ply import read_ply
+from splatting.rasterizer import create
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 HELD_OUT = "DSC_0426.jpg"
@@ -92,6 +95,25 @@ def test_splats_mesh_and_cameras_share_one_frame(project: tuple[Path, Report, li
     assert np.linalg.norm(means - vertices) < 0.5 * depth
     # +Y is up: the cameras look down on a banana on the floor.
     assert all(camera.center[1] > means[1] for camera in cameras)
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_photos_cut_out_by_their_alpha_become_a_scene_without_the_rest(tmp_path: Path) -> None:
+    for name in ("DSC_0424", "DSC_0425", "DSC_0427"):
+        photo = Image.open(SAMPLES / "banana" / f"{name}.jpg").convert("RGB").resize((384, 256))
+        alpha = np.zeros((256, 384), np.uint8)
+        alpha[50:-50, 75:-75] = 255
+        photo.putalpha(Image.fromarray(alpha))
+        photo.save(tmp_path / f"{name}.png")
+    config = dataclasses.replace(_config(), working_side_px=192)
+    reconstruct([tmp_path], tmp_path / "out", config, until="splats")
+    splats = read_ply(tmp_path / "out" / "splats.ply").activate()
+    for photo in read_cameras(tmp_path / "out" / "cameras.json").values():
+        with torch.no_grad():
+            alpha = create("cpu")(splats, photo.camera.resized(192, 128)).alpha.numpy()
+        assert alpha[26:-26, 39:-39].mean() > 0.7  # .80 to .98 were seen
+        assert alpha[:, :30].mean() < 0.35  # the masks do not agree: each photo cuts away what another one shows
 
 
 @pytest.mark.weights
