@@ -78,31 +78,39 @@ class _Small:
 
 
 def _transients_of(own: _Small, others: Sequence[_Small]) -> Mask:
-    difference, surface = np.full(own.depth.shape, np.inf, np.float32), np.zeros(own.depth.shape, np.float32)
-    for other in others:
-        depth, rgb = _seen_from(own.camera, other)
-        apart = np.where(depth > 0, _least_difference(own.rgb, rgb, depth > 0), np.inf)
-        nearer = apart < difference
-        difference, surface = np.where(nearer, apart, difference), np.where(nearer, depth, surface)
-    known = (surface > 0) & np.isfinite(difference)
-    usual = difference[known & (own.depth > 0)]
-    limit = max(MIN_DIFFERENCE, float(np.quantile(usual, USUAL_QUANTILE))) if len(usual) else np.inf
-    suspect = known & own.usable & (own.depth == 0) & (difference > limit)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    closed = cv2.morphologyEx(suspect.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
-    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, kernel)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
-    result = np.zeros(own.depth.shape, np.uint8)
+    suspect, surface, limit = _suspects(own, others)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(suspect.astype(np.uint8))
+    result = np.zeros(labels.shape, np.uint8)
     for label in range(1, count):
         patch = labels == label
         if stats[label, cv2.CC_STAT_AREA] < MIN_AREA * patch.size:
             continue
-        if all(_is_nowhere(own, patch, float(np.median(surface[patch & known])), other, limit) for other in others):
+        if all(_is_nowhere(own, patch, float(np.median(surface[patch])), other, limit) for other in others):
             result |= patch.astype(np.uint8)
     outlines, _ = cv2.findContours(result, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(result, outlines, -1, 1, cv2.FILLED)
-    margin = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * MARGIN_PX + 1, 2 * MARGIN_PX + 1))
-    return cv2.dilate(result, margin) > 0
+    return cv2.dilate(result, _disc(MARGIN_PX)) > 0
+
+
+def _suspects(own: _Small, others: Sequence[_Small]) -> tuple[Mask, Floats, float]:
+    """Pixels that others see in another colour, the depth of what those see [H, W], and the least such difference."""
+    difference, surface = np.full(own.depth.shape, np.inf, np.float32), np.zeros(own.depth.shape, np.float32)
+    for other in others:
+        depth, rgb = _seen_from(own.camera, other)
+        apart = np.where(depth > 0, _least_difference(own.rgb, rgb), np.inf)
+        nearer = apart < difference
+        difference, surface = np.where(nearer, apart, difference), np.where(nearer, depth, surface)
+    known = surface > 0
+    usual = difference[known & (own.depth > 0)]
+    limit = max(MIN_DIFFERENCE, float(np.quantile(usual, USUAL_QUANTILE))) if len(usual) else np.inf
+    suspect = known & own.usable & (own.depth == 0) & (difference > limit)
+    closed = cv2.morphologyEx(suspect.astype(np.uint8), cv2.MORPH_CLOSE, _disc(2))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, _disc(2))
+    return (opened > 0) & known, np.asarray(surface, np.float32), limit
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
 
 
 def _seen_from(camera: Camera, other: _Small) -> tuple[Floats, Floats]:
@@ -119,9 +127,9 @@ def _seen_from(camera: Camera, other: _Small) -> tuple[Floats, Floats]:
     return depth, rgb
 
 
-def _least_difference(a: Floats, b: Floats, is_known: Mask) -> Floats:
+def _least_difference(a: Floats, b: Floats) -> Floats:
     """Mean difference of the channels [H, W] at the best of the shifts by a pixel: edges move, areas do not."""
-    best = np.full(is_known.shape, np.inf, np.float32)
+    best = np.full(a.shape[:2], np.inf, np.float32)
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
             moved = np.roll(a, (down, right), (0, 1))
