@@ -18,7 +18,6 @@ from torch import Tensor
 
 from splatting.adam import Adam
 from splatting.camera import Camera
-from splatting.camera_refinement import CameraRefinement
 from splatting.gaussians import Gaussians, Splats
 from splatting.losses import photometric_loss
 from splatting.rasterizer import Rasterizer, RenderOptions
@@ -75,10 +74,6 @@ class FitConfig:
     guess_boost: float = field(
         default=5.0,
         metadata={"help": "times that rate for Gaussians whose place is a guess", "unit": "", "low": 0.1, "high": 100},
-    )
-    lr_cameras: float = field(
-        default=0.0,
-        metadata={"help": "of the cameras' moves, in radians; 0: they stay", "unit": "", "low": 0, "high": 0.01},
     )
     lr_scales: float = field(default=5e-3, metadata={"help": "of log scales", "unit": "", "low": 0, "high": 1})
     lr_quats: float = field(default=1e-3, metadata={"help": "of rotations", "unit": "", "low": 0, "high": 1})
@@ -168,7 +163,6 @@ def fit(
     is_verified: Tensor | None = None,
     on_preview: Callable[[Gaussians], None] | None = None,
     on_step: OnStep | None = None,
-    on_cameras: Callable[[list[Camera]], None] | None = None,
 ) -> Gaussians:
     """Optimise all parameters of the Gaussians against the views; their number only falls.
 
@@ -183,7 +177,6 @@ def fit(
         is_verified: bool [N], False for Gaussians whose place is a guess; None: all are where they should be.
         on_preview: given the current Gaussians now and then; never waits for anyone.
         on_step: called after every step, for measuring.
-        on_cameras: given the cameras as they were refined, at the end, if the config asks for that.
 
     Returns:
         The optimised Gaussians.
@@ -201,27 +194,22 @@ def fit(
     boost = (
         None if is_verified is None else torch.where(is_verified, 1.0, config.guess_boost)[:, None].to(gaussians.means)
     )
-    refinement = _refinement(views, config, bounds.extent, gaussians.means)
     order: list[int] = []
     num_steps = config.num_iterations
     coarse_views = [halved(view) for view in views] if config.coarse_share > 0 else []
     for step in range(1, num_steps + 1):
         if not order:
             order = numpy_random.permutation(len(views)).tolist()
-        index = order.pop()
-        view = (coarse_views if step <= config.coarse_share * num_steps else views)[index]
+        view = (coarse_views if step <= config.coarse_share * num_steps else views)[order.pop()]
         rate = config.lr_means * bounds.extent * 0.01 ** (step / num_steps)
         adam.rates["means"] = rate if boost is None else rate * boost
 
         splats = _drop_out(Gaussians(**adam.leaves).activate(), config.dropout * step / num_steps, torch_random)
         behind = _jitter(background, config.background_jitter, torch_random)
-        moved = None if refinement is None else refinement.tensors(index, view.camera)
-        render = rasterizer(splats, view.camera, camera_tensors=moved, background=behind, options=options)
+        render = rasterizer(splats, view.camera, background=behind, options=options)
         loss = photometric_loss(render.rgb, view.over(behind), ssim_weight=config.ssim_weight, valid=view.valid)
         loss.backward()
         adam.step()
-        if refinement is not None:
-            refinement.step(step / num_steps)
 
         if step % DECAY_EVERY == 0 and 0.15 * num_steps < step < 0.8 * num_steps:
             _decay_opacities(adam.leaves["opacity_logits"], config.opacity_decay**DECAY_EVERY)
@@ -233,17 +221,7 @@ def fit(
         if on_step is not None:
             on_step(step, lambda: Gaussians(**adam.leaves).detach())
         progress(step, num_steps, f"loss {loss.item():.4f}, {len(splats.means):,} Gaussians")
-    if refinement is not None and on_cameras is not None:
-        on_cameras(refinement.cameras())
     return Gaussians(**adam.leaves).detach()
-
-
-def _refinement(
-    views: Sequence[TrainingView], config: FitConfig, extent: float, like: Tensor
-) -> CameraRefinement | None:
-    if config.lr_cameras == 0:
-        return None
-    return CameraRefinement([view.camera for view in views], rate=config.lr_cameras, extent=extent, like=like)
 
 
 def _make_adam(gaussians: Gaussians, config: FitConfig, extent: float) -> Adam:

@@ -48,7 +48,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "all steps at full size": {"coarse_share": 0.0},
     "no SSIM": {"ssim_weight": 0.0},
     "even exposure": {"even_exposure": True},
-    "cameras refined": {"lr_cameras": 1e-4},
 }
 MEASURES = (("psnr", 2), ("ssim", 4), ("covered_psnr", 2), ("matched_psnr", 2), ("matched_ssim", 4), ("cpu_s", 0))
 COLUMNS = "views | steps | variant | fits | PSNR | SSIM | covered PSNR | matched PSNR | matched SSIM | CPU s"
