@@ -26,7 +26,7 @@ SIDE_PX = 320  # longer side at which patches are looked for
 MIN_DIFFERENCE = 0.1  # of colours in [0, 1], mean over the channels, where surfaces differ from what is seen
 USUAL_QUANTILE = 0.98  # of the differences on surfaces that both confirm: larger ones are suspect
 # Of the picture. The largest patch wrongly found where nobody passes (fountain, Herz-Jesu, fox, flower) has .011
-# and costs more than a passer-by; a person of half the picture's height has .026.
+# and takes .2 dB from the fox; a person of half the picture's height has .026.
 MIN_AREA = 0.015
 MARGIN_PX = 4  # around each patch, at that size: hair, shadows, blur
 NUM_DEPTHS, NEAREST = 32, 0.15  # hypotheses in front of the surface, down to this share of its depth
