@@ -5,17 +5,16 @@ frame surfaces go on as they are at its border, and what a nearer thing hides go
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recon.carrying_on import carried_nearest, carried_smoothly
 from recon.completion import complete_depth
+from recon.contradictions import moved_back, pixels_of, witnesses
 from recon.scene import DepthMap, PointCloud, View
-
-Floats = NDArray[np.floating]
-Mask = NDArray[np.bool_]
+from recon.seeds import Floats, Mask, Seeds
 
 GUESSES_PER_SIDE = 160  # guesses are as coarse whatever the working size: one every 4 px at 640
 VERIFIED_REACH_PX = 2.5  # verified Gaussians reach this far themselves
@@ -26,49 +25,43 @@ HIDDEN_RATIO = 1.15  # of depths on the two sides of an edge
 HIDDEN_STEP = 1.5  # times the usual step
 SCALE_PER_STEP = 0.6
 OPACITY, HIDDEN_OPACITY, BEYOND_OPACITY = 0.3, 0.5, 0.9
-FREE_SPACE_MARGIN = 0.985  # a guess this much nearer than another view's verified surface floats in its free space
-BACKWARDS = (1.2, 1.5, 2.0, 3.0, 5.0)  # times its depth, tried for a guess that floats
 NEAREST_SHARE = 0.6  # of a view's usual depth: past the frame, nothing may stand as near to a camera
 
 
-@dataclass(frozen=True)
-class Seeds:
-    """Points that become Gaussians: xyz [N, 3], rgb [N, 3] in [0, 1], scale [N] world units, opacity [N]."""
-
-    xyz: Floats
-    rgb: Floats
-    scale: Floats
-    opacity: Floats
-
-    @staticmethod
-    def joined(parts: "Sequence[Seeds]") -> "Seeds":
-        """All of them; at least one part."""
-        return Seeds(*(np.concatenate([getattr(part, name) for part in parts]) for name in Seeds.__dataclass_fields__))
-
-    def select(self, keep: Mask) -> "Seeds":
-        """Some of them."""
-        return Seeds(*(getattr(self, name)[keep] for name in Seeds.__dataclass_fields__))
-
-
-def guessed_seeds(index: int, views: Sequence[View], depth_maps: Sequence[DepthMap], points: PointCloud) -> Seeds:
-    """What one view leads to guess.
+def guessed_seeds(views: Sequence[View], depth_maps: Sequence[DepthMap], points: PointCloud) -> list[Seeds]:
+    """What each view leads to guess, in their order; a view that nothing is verified of leads to nothing.
 
     Args:
-        index: which view.
         views: the training views.
         depth_maps: verified depth of each.
         points: sparse points with `view_indices` into `views`.
     """
+    depths = [_depth_everywhere(index, views[index], depth_maps[index], points) for index in range(len(views))]
+    seen_by = witnesses(views, depth_maps, depths)
+    parts = []
+    for index, view in enumerate(views):
+        others = [witness for other, witness in enumerate(seen_by) if other != index]
+        guesses = _guesses_of(index, views, depth_maps, depths[index]) if depths[index].any() else Seeds.none()
+        parts.append(moved_back(guesses, view.camera.center, others))
+    return parts
+
+
+def _depth_everywhere(index: int, view: View, depth_map: DepthMap, points: PointCloud) -> Floats:
+    """Verified depth, and its completion elsewhere; all 0 if nothing is verified."""
+    known = depth_map.depth > 0
+    if not known.any():
+        return depth_map.depth
+    return np.where(known, depth_map.depth, complete_depth(view, depth_map, points, index))
+
+
+def _guesses_of(index: int, views: Sequence[View], depth_maps: Sequence[DepthMap], depth: Floats) -> Seeds:
     view, known = views[index], depth_maps[index].depth > 0
     wanted = view.valid if view.mask is None else view.valid & view.mask
-    if not known.any():
-        return _nothing()
-    depth = np.where(known, depth_maps[index].depth, complete_depth(view, depth_maps[index], points, index))
     parts = [_unverified(view, known, wanted, depth), _hidden(view, wanted, depth)]
     if view.mask is None:
         beyond = _beyond(view, depth)
         parts.append(beyond.select(~_in_frames(beyond.xyz, views) & ~_near_cameras(beyond.xyz, views, depth_maps)))
-    return _out_of_free_space(index, Seeds.joined(parts), views, depth_maps)
+    return Seeds.joined(parts)
 
 
 def _unverified(view: View, known: Mask, wanted: Mask, depth: Floats) -> Seeds:
@@ -90,7 +83,7 @@ def _hidden(view: View, wanted: Mask, depth: Floats) -> Seeds:
     nearest = cv2.erode(np.where(wanted, depth, depth.max()).astype(np.float32), window)
     far_side = wanted & ~near_side & (depth > HIDDEN_RATIO * nearest)
     if not far_side.any():
-        return _nothing()
+        return Seeds.none()
     rgb, behind = _carried_on(view.rgb, depth, far_side)
     step = max(2, round(HIDDEN_STEP * _step(view)))
     row, column = _grid(depth.shape, step)
@@ -124,45 +117,9 @@ def _at_pixels(
     )
 
 
-def _nothing() -> Seeds:
-    return Seeds(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0))
-
-
 def _carried_on(rgb: NDArray[np.uint8], depth: Floats, known: Mask) -> tuple[Floats, Floats]:
     """Colours in [0, 1] and depth everywhere: those of the known pixels, at least one, carried on to the others."""
-    return _smoothly_filled(rgb / np.float32(255), known), _nearest(depth, known)
-
-
-def _nearest(values: Floats, known: Mask) -> Floats:
-    """The value of the nearest known pixel, [H, W]."""
-    unknown = (~known).astype(np.uint8)
-    labels = cv2.distanceTransformWithLabels(unknown, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
-    table = np.zeros(labels.max() + 1, values.dtype)
-    table[labels[known]] = values[known]
-    return np.asarray(table[labels])
-
-
-def _smoothly_filled(values: Floats, known: Mask) -> Floats:
-    """The known pixels' values [H, W, C] everywhere, the further away from these the smoother.
-
-    Push and pull [1]: averages of the known pixels at ever coarser scales, then back, unknown pixels from the coarser
-    scale.
-
-    [1] Gortler et al., The Lumigraph, SIGGRAPH 1996, section 3.4.
-    """
-    weight = known.astype(np.float32)
-    sums: list[tuple[Floats, Floats]] = [(values * weight[..., None], weight)]
-    while max(sums[-1][1].shape) > 1:
-        total, weight = sums[-1]
-        half = (max(1, (weight.shape[1] + 1) // 2), max(1, (weight.shape[0] + 1) // 2))
-        smaller = cv2.resize(total, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], -1)
-        sums.append((np.asarray(smaller), cv2.resize(weight, half, interpolation=cv2.INTER_AREA).reshape(half[::-1])))
-    filled = sums[-1][0] / sums[-1][1][..., None]
-    for total, weight in reversed(sums[:-1]):
-        coarse = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(total.shape)
-        share = weight[..., None].clip(0, 1)
-        filled = total / np.maximum(weight, 1e-6)[..., None] * share + coarse * (1 - share)
-    return np.asarray(filled)
+    return carried_smoothly(rgb / np.float32(255), known), carried_nearest(depth, known)
 
 
 def _step(view: View) -> int:
@@ -176,7 +133,7 @@ def _grid(shape: tuple[int, ...], step: int) -> tuple[NDArray[np.int_], NDArray[
 
 def _in_frames(xyz: Floats, views: Sequence[View]) -> Mask:
     """Points that some view would show."""
-    return np.any([_pixels(xyz, view)[0] for view in views], axis=0)
+    return np.any([pixels_of(xyz, view)[0] for view in views], axis=0)
 
 
 def _near_cameras(xyz: Floats, views: Sequence[View], depth_maps: Sequence[DepthMap]) -> Mask:
@@ -187,35 +144,3 @@ def _near_cameras(xyz: Floats, views: Sequence[View], depth_maps: Sequence[Depth
         if len(known):
             near |= np.linalg.norm(xyz - view.camera.center, axis=1) < NEAREST_SHARE * np.median(known)
     return near
-
-
-def _out_of_free_space(index: int, seeds: Seeds, views: Sequence[View], depth_maps: Sequence[DepthMap]) -> Seeds:
-    """The seeds with those that float moved back along their ray, a step at a time; what floats everywhere is gone."""
-    center = views[index].camera.center
-    xyz, scale = seeds.xyz.copy(), seeds.scale.copy()
-    floating = _in_free_space(index, xyz, views, depth_maps)
-    for factor in BACKWARDS:
-        rows = np.flatnonzero(floating)
-        xyz[rows], scale[rows] = center + factor * (seeds.xyz[rows] - center), factor * seeds.scale[rows]
-        floating[rows] = _in_free_space(index, xyz[rows], views, depth_maps)
-    return replace(seeds, xyz=xyz, scale=scale).select(~floating)
-
-
-def _in_free_space(index: int, xyz: Floats, views: Sequence[View], depth_maps: Sequence[DepthMap]) -> Mask:
-    """Points that another view looks through, because it verified a surface behind them."""
-    floating = np.zeros(len(xyz), bool)
-    for other, (view, depth_map) in enumerate(zip(views, depth_maps, strict=True)):
-        if other != index:
-            inside, row, column, depth = _pixels(xyz, view)
-            surface = depth_map.depth[row, column]
-            floating |= inside & (surface > 0) & (depth < FREE_SPACE_MARGIN * surface)
-    return floating
-
-
-def _pixels(xyz: Floats, view: View) -> tuple[Mask, NDArray[np.int_], NDArray[np.int_], Floats]:
-    """Which points [N, 3] a view would show, at which row and column (clipped to the frame), and their depth."""
-    pixels, depth = view.camera.project(xyz)
-    height, width = view.rgb.shape[:2]
-    column, row = (np.floor(np.clip(pixels[:, k], -1, size)).astype(int) for k, size in ((0, width), (1, height)))
-    inside = (depth > 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    return inside, row.clip(0, height - 1), column.clip(0, width - 1), depth

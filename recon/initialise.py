@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
-from recon.guesses import Seeds, guessed_seeds
+from recon.guesses import guessed_seeds
 from recon.scene import DepthMap, PointCloud, View
+from recon.seeds import Seeds
 from splatting.gaussians import Gaussians
 from splatting.spherical_harmonics import sh_from_rgb
 
@@ -54,8 +55,7 @@ def initialise(
     verified = _verified_seeds(views, depth_maps, config.num_gaussians, np.random.default_rng(seed))
     parts = [verified]
     if config.complete_unverified:
-        for index in range(len(views)):
-            parts.append(guessed_seeds(index, views, depth_maps, points))
+        parts += guessed_seeds(views, depth_maps, points)
     seeds = Seeds.joined(parts)
     is_verified = np.arange(len(seeds.xyz)) < len(verified.xyz)
     gaussians = Gaussians(

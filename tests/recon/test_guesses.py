@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from recon.guesses import Seeds, _nearest, _smoothly_filled, guessed_seeds
+from recon.guesses import guessed_seeds
 from recon.scene import DepthMap, PointCloud, View
+from recon.seeds import Seeds
 from splatting.camera import Camera
 
 WIDTH, HEIGHT, FOCAL = 96, 64, 80.0
@@ -38,7 +39,7 @@ def pixels_of(seeds: Seeds, view: View) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_wall_goes_on_beyond_the_frame_and_behind_the_square() -> None:
     view = a_view()
-    seeds = guessed_seeds(0, [view], [its_depth()], NO_POINTS)
+    seeds = guessed_seeds([view], [its_depth()], NO_POINTS)[0]
     pixels, inside = pixels_of(seeds, view)
     assert inside.any()
     assert (~inside).any()
@@ -52,7 +53,7 @@ def test_the_wall_goes_on_beyond_the_frame_and_behind_the_square() -> None:
 
 def test_what_another_view_shows_is_not_guessed_beyond_the_frame() -> None:
     views = [a_view(0.0), a_view(3.0)]
-    seeds = guessed_seeds(0, views, [its_depth(square=FAR)] * 2, NO_POINTS)
+    seeds = guessed_seeds(views, [its_depth(square=FAR)] * 2, NO_POINTS)[0]
     assert len(seeds.xyz)
     assert not any(pixels_of(seeds, view)[1].any() for view in views)
 
@@ -61,7 +62,7 @@ def test_masked_objects_have_nothing_beyond_the_frame() -> None:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[SQUARE] = True
     view = a_view(mask=mask)
-    seeds = guessed_seeds(0, [view], [its_depth()], NO_POINTS)
+    seeds = guessed_seeds([view], [its_depth()], NO_POINTS)[0]
     assert not len(seeds.xyz)
 
 
@@ -69,8 +70,8 @@ def test_a_guess_that_another_view_looks_through_moves_back_to_what_that_sees() 
     near, far = its_depth(square=NEAR), its_depth(square=FAR)
     near.depth[:, WIDTH // 2 :] = 0  # only its left half is verified: the right half of the square is a guess
     views = [a_view(0.0), a_view(0.1)]
-    alone = guessed_seeds(0, views[:1], [near], NO_POINTS)
-    beside = guessed_seeds(0, views, [near, far], NO_POINTS)
+    alone = guessed_seeds(views[:1], [near], NO_POINTS)[0]
+    beside = guessed_seeds(views, [near, far], NO_POINTS)[0]
     seen = pixels_of(beside, views[1])[1]
     assert alone.xyz[:, 2].min() < 0.7 * FAR
     assert beside.xyz[seen, 2].min() > 0.98 * FAR
@@ -81,17 +82,16 @@ def test_a_guess_that_another_view_looks_through_moves_back_to_what_that_sees() 
     assert np.abs(pixels[inside] % 1 - 0.5).max() < 1e-6
 
 
-def test_filling_keeps_known_pixels_and_constants() -> None:
-    values = np.random.default_rng(0).random((37, 53, 2)).astype(np.float32)
-    known = np.random.default_rng(1).random((37, 53)) < 0.3
-    filled = _smoothly_filled(values, known)
-    np.testing.assert_allclose(filled[known], values[known], atol=1e-6)
-    assert filled.min() >= values[known].min() - 1e-6
-    assert filled.max() <= values[known].max() + 1e-6
-    np.testing.assert_allclose(_smoothly_filled(np.full_like(values, 0.25), known), 0.25, atol=1e-6)
-
-
-def test_the_nearest_known_value_is_taken() -> None:
-    values = np.arange(12, dtype=np.float32).reshape(1, 12)
-    known = np.isin(values, (2, 9))
-    assert _nearest(values, known).ravel().tolist() == pytest.approx([2] * 6 + [9] * 6)
+def test_a_guess_of_another_colour_than_a_view_shows_is_not_left_before_it() -> None:
+    # View b is green where it verified nothing: a red guess of view a can only stand behind what b guesses there.
+    views = [a_view(0.0), a_view(0.0)]
+    green = a_view(0.0)
+    green.rgb[:] = GREEN
+    square, wall = its_depth(square=NEAR), its_depth(square=FAR)
+    square.depth[SQUARE][:, 6:18] = 0  # its middle is a guess
+    wall.depth[:, 20:] = 0
+    shown = guessed_seeds(views, [square, wall], NO_POINTS)[0]
+    not_shown = guessed_seeds([views[0], green], [square, wall], NO_POINTS)[0]
+    red, red_too = (seeds.xyz[seeds.rgb[:, 0] > seeds.rgb[:, 1] + 0.2] for seeds in (shown, not_shown))
+    assert np.median(red[:, 2]) == pytest.approx(NEAR, rel=0.1)
+    assert not (red_too[:, 2] < 0.9 * FAR).any()
