@@ -16,9 +16,10 @@ from recon.scene import DepthMap, PointCloud, View
 REDUCTION = 4  # solve at a quarter of the size: the answer is smooth
 MIN_COVERAGE = 0.2  # share of verified pixels that makes a coarse cell data
 CURVATURE_WEIGHT = 1.0
-SLOPE_WEIGHT = 0.3
-EDGE_SCALE = 8.0  # grey levels of colour change that relax smoothness by 1/e
-FAR_PULL = 2e-3
+SLOPE_WEIGHT = 1.0
+EDGE_SCALE = 16.0  # grey levels of colour change that relax smoothness by 1/e
+FAR_PULL = 1e-3
+FAR_END = 1.25  # times the depth that 98 % of the sparse points, or 95 % of the verified pixels, are nearer than
 Floats = NDArray[np.float32]
 
 
@@ -50,7 +51,7 @@ def complete_depth(view: View, depth_map: DepthMap, points: PointCloud, view_ind
     _add_sparse_points(weight, data, view, points, view_index)
 
     unit = float(np.median(data[weight > 0])) if (weight > 0).any() else float(np.median(inverse[known]))
-    far = 0.8 * float(np.percentile(inverse[known], 5)) / unit
+    far = 1 / (FAR_END * unit * _usual_far(view, depth_map, points))
     image = cv2.resize(view.rgb, coarse, interpolation=cv2.INTER_AREA).astype(np.float32)
     smoothness = _smoothness(image)
     system = smoothness + sparse.diags((weight + FAR_PULL).ravel())
@@ -58,6 +59,13 @@ def complete_depth(view: View, depth_map: DepthMap, points: PointCloud, view_ind
     low, high = np.percentile(data[weight > 0], (0.2, 99.8)) if (weight > 0).any() else (unit, unit)
     solution = np.clip(solution, max(low, 1e-9), high).astype(np.float32)
     return 1 / cv2.resize(solution, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _usual_far(view: View, depth_map: DepthMap, points: PointCloud) -> float:
+    """How far away things get: whatever any photo saw counts, for what is far is verified in few."""
+    verified = float(np.percentile(depth_map.depth[depth_map.depth > 0], 95))
+    depth = view.camera.project(points.xyz)[1]
+    return max(verified, float(np.percentile(depth[depth > 0], 98)) if (depth > 0).any() else 0)
 
 
 def _add_sparse_points(weight: Floats, data: Floats, view: View, points: PointCloud, view_index: int) -> None:

@@ -58,6 +58,21 @@ def test_a_sparse_point_decides_where_dense_depth_is_silent() -> None:
     assert with_point == pytest.approx(2.0, rel=0.05)
 
 
+def test_what_nothing_is_known_of_is_pulled_to_where_far_points_of_other_views_are() -> None:
+    depth = np.zeros((HEIGHT, WIDTH))
+    depth[:, :20] = 2.0
+    depth[:4, :4] = 20.0  # one of 80 cells: too few to matter
+    # colour edges everywhere leave hardly any smoothness
+    rgb = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    xyz = np.tile([[0.0, 0.0, 20.0]], (30, 1))
+    colour, seen_by = np.zeros((30, 3), np.uint8), np.full(30, 2, np.int32)
+    points = PointCloud(xyz, colour, seen_by, np.zeros(30, np.float32), ((1, 2),) * 30)
+    alone = complete_depth(_view(rgb), _depth_map(depth), _no_points(), 0)[32, 90]
+    beside = complete_depth(_view(rgb), _depth_map(depth), points, 0)[32, 90]
+    assert alone < 2.6
+    assert beside > 1.5 * alone
+
+
 def test_a_map_that_knows_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one pixel"):
         complete_depth(_view(), _depth_map(np.zeros((HEIGHT, WIDTH))), _no_points(), 0)
