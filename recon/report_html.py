@@ -27,7 +27,8 @@ STATUS_TEXT = {
     "cancelled": "Cancelled. The same command resumes where it stopped.",
 }
 TOTALS_TEXT = {
-    "num_points": "points",
+    "num_points": "confirmed points",
+    "num_guesses": "guesses where no two photos agree",
     "num_gaussians": "Gaussians",
     "num_faces": "mesh faces",
     "reprojection_error_px": "px reprojection error",

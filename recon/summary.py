@@ -129,7 +129,8 @@ def _totals(results: Results) -> dict[str, Any]:
             totals["lowest_confidence"] = min(results.scene.confidences)
         totals["focal_px"] = float(np.median([view.camera.K[0, 0] for view in results.scene.views]))
     if results.dense:
-        totals["num_points"] = len(results.dense.gaussians)
+        totals["num_points"] = int(results.dense.is_verified.sum())
+        totals["num_guesses"] = int((~results.dense.is_verified).sum())
         totals["verified_share"] = results.dense.verified_share
     if results.gaussians:
         totals["num_gaussians"] = len(results.gaussians)

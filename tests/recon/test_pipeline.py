@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trimesh
 from PIL import Image
 
 from recon.camera_files import read_cameras
@@ -50,6 +51,8 @@ def test_every_artefact_of_the_folder_is_there_and_readable(project: tuple[Path,
     for path in report.outputs.values():
         assert (out / path).exists()
     assert len(read_ply(out / "splats.ply")) == report.totals["num_gaussians"] > 5_000
+    assert len(trimesh.load(out / "points.ply").vertices) == report.totals["num_points"] > 5_000
+    assert report.totals["num_guesses"] > 100
     assert len(read_mesh(out / "mesh.glb").faces) == report.totals["num_faces"] > 500
     assert {path.name for path in (out / "images").iterdir()} == set(PHOTOS)
     assert set(read_cameras(out / "cameras.json")) == set(PHOTOS)
