@@ -154,6 +154,20 @@ class Browser:
             self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="left", buttons=1)
         self.send("Input.dispatchMouseEvent", type="mouseReleased", x=x1, y=y1, button="left", buttons=0)
 
+    def double_click(self, x: float, y: float) -> None:
+        """Click twice at the same place."""
+        for count in (1, 2):
+            for kind in ("mousePressed", "mouseReleased"):
+                self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=count)
+
+    def pinch(self, middle: tuple[float, float], start: float, end: float) -> None:
+        """Move two fingers, side by side, from one distance to another."""
+        (x, y), fingers = middle, ((0, -0.5), (1, 0.5))
+        for kind, apart in (("touchStart", start), ("touchMove", (start + end) / 2), ("touchMove", end)):
+            points = [{"id": finger, "x": x + side * apart, "y": y} for finger, side in fingers]
+            self.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def press(self, code: str, key: str) -> None:
         """Press and release a key."""
         for kind in ("rawKeyDown", "keyUp"):

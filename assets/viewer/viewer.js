@@ -2,7 +2,7 @@
 
 const FLIGHT_MS = 750, REST_MS = 160; // after so long without movement the picture is drawn at full size
 const QUALITIES = [1, 0.75, 0.55, 0.4]; // of width and height while moving
-const SLOW_MS = 30, FAST_MS = 18.5, PATIENCE = 24; // between frames; fast frames in a row before the next better quality
+const SLOW_MS = 30, FAST_MS = 18.5, SLOW_FRAMES = 3, FAST_FRAMES = 30; // between frames; in a row until the quality changes
 const MOST_PIXELS = 4.5e6, START_COVER = 0.2;
 const element = (id) => document.getElementById(id);
 
@@ -27,7 +27,7 @@ async function main() {
   const frustumSize = 0.12 * start.distance;
   const state = {
     pose: start, flight: null, current: null, showsFrusta: false, // current: number of the photo whose place this is
-    lastChange: -Infinity, lastFrame: 0, quality: 0, fastFrames: 0, drawnQuality: 0,
+    lastChange: -Infinity, lastFrame: 0, wasMoving: false, quality: 0, fastFrames: 0, slowFrames: 0, drawnQuality: 0,
     order: new Uint32Array(0), sortedFor: "", sortingFor: null, spare: null, isScheduled: false, frames: 0,
   };
   let settledWaiters = [];
@@ -105,8 +105,8 @@ async function main() {
     const elapsed = now - state.lastFrame;
     step(now, Math.min(elapsed, 100) / 1000);
     const isMoving = now - state.lastChange < REST_MS;
-    if (isMoving && elapsed < 500) adaptQuality(elapsed);
-    state.lastFrame = now;
+    if (isMoving && state.wasMoving) adaptQuality(elapsed);
+    [state.lastFrame, state.wasMoving] = [now, isMoving];
     requestSort();
     const view = pinhole();
     state.drawnQuality = isMoving ? QUALITIES[state.quality] : 1;
@@ -117,12 +117,12 @@ async function main() {
     else reportSettled();
   }
 
+  /** Fewer pixels after some slow frames, at once after a very slow one; more after many fast ones. */
   function adaptQuality(elapsed) {
     state.fastFrames = elapsed < FAST_MS ? state.fastFrames + 1 : 0;
-    if (elapsed > SLOW_MS) state.slowFrames = (state.slowFrames || 0) + 1;
-    else state.slowFrames = 0;
-    if (state.slowFrames > 2 && state.quality < QUALITIES.length - 1) state.quality++, (state.slowFrames = 0);
-    if (state.fastFrames > PATIENCE && state.quality > 0) state.quality--, (state.fastFrames = 0);
+    state.slowFrames = elapsed > SLOW_MS ? state.slowFrames + 1 + Number(elapsed > 4 * SLOW_MS) * SLOW_FRAMES : 0;
+    if (state.slowFrames >= SLOW_FRAMES && state.quality < QUALITIES.length - 1) state.quality++, (state.slowFrames = 0);
+    if (state.fastFrames >= FAST_FRAMES && state.quality > 0) state.quality--, (state.fastFrames = 0);
   }
 
   function requestSort() {
@@ -211,6 +211,7 @@ async function main() {
       button.addEventListener("click", () => flyToPhoto(index));
       element("strip").append(button);
     });
+    element("strip").addEventListener("wheel", (event) => { element("strip").scrollLeft += event.deltaY; }, { passive: true });
     element("reset").addEventListener("click", reset);
     element("frusta").addEventListener("click", toggleFrusta);
     element("frusta").hidden = !photos.length;

@@ -265,35 +265,72 @@ def test_hostile_names_do_nothing_in_a_browser(browser: Browser, tmp_path: Path)
     browser.logged.clear()  # the refusal is told there
 
 
-def target(state: dict[str, Any]) -> NDArray[np.float64]:
-    """The point that a page's camera turns around."""
-    return np.add(state["eye"], np.multiply(state["forward"], state["distance"]))
-
-
-def test_mouse_keys_and_thumbnails_move_the_camera(browser: Browser, tmp_path: Path) -> None:
-    browser.resize(640, 480)
-    browser.open(page_of(tmp_path, random_gaussians(50, 0), photos()))
-    first = browser.evaluate("window.handful.state()")
-    browser.drag((320, 240), (420, 240))
-    browser.evaluate("window.handful.settled()")
-    turned = browser.evaluate("window.handful.state()")
-    np.testing.assert_allclose(target(turned), target(first), atol=1e-6)
-    assert np.dot(first["forward"], turned["forward"]) == pytest.approx(math.cos(0.6), abs=0.1)
-    browser.press("Digit3", "3")
-    browser.evaluate("window.handful.settled()")
-    third = browser.evaluate("window.handful.state()")
-    np.testing.assert_allclose(third["eye"], photos()[2].camera.center, atol=1e-6)
-    assert browser.evaluate("location.hash") == "#view=3"
-    still = {"name": "prefers-reduced-motion", "value": "reduce"}  # the flight before this one took its time
+@pytest.fixture
+def moving(browser: Browser, tmp_path: Path) -> Iterator[Browser]:
+    """A page of three photos around one large splat at (0.3, 0.2, 0.1); it flies at once where it is told to."""
+    ball = Gaussians(
+        torch.tensor([[0.3, 0.2, 0.1]]), torch.full((1, 3), -2.0), torch.ones(1, 4), torch.tensor([9.0]),
+        torch.zeros(1, 1, 3),
+    )  # fmt: skip
+    still = {"name": "prefers-reduced-motion", "value": "reduce"}
     browser.send("Emulation.setEmulatedMedia", features=[still])
-    browser.evaluate("document.querySelectorAll('#strip button')[1].click()")
-    browser.evaluate("window.handful.settled()")
-    second = browser.evaluate("window.handful.state()")
-    np.testing.assert_allclose(second["eye"], photos()[1].camera.center, atol=1e-6)
-    browser.press("KeyR", "r")
-    browser.evaluate("window.handful.settled()")
-    assert browser.evaluate("window.handful.state().eye") == first["eye"]
+    browser.resize(640, 480)
+    browser.open(page_of(tmp_path, ball, photos()))
+    yield browser
+    browser.send("Emulation.setEmulatedMedia", features=[])
     assert browser.logged == []
+
+
+def state_of(browser: Browser) -> dict[str, Any]:
+    """Where the page's camera is when it has come to rest, with the point that it turns around."""
+    browser.evaluate("window.handful.settled()")
+    state = browser.evaluate("window.handful.state()")
+    return state | {"target": np.add(state["eye"], np.multiply(state["forward"], state["distance"]))}
+
+
+def test_dragging_turns_around_the_target(moving: Browser) -> None:
+    first = state_of(moving)
+    moving.drag((320, 240), (420, 240))
+    turned = state_of(moving)
+    np.testing.assert_allclose(turned["target"], first["target"], atol=1e-6)
+    assert turned["distance"] == pytest.approx(first["distance"])
+    level = [np.delete(state["forward"], 1) for state in (first, turned)]
+    angle = np.arccos(np.dot(*level) / np.prod([np.linalg.norm(v) for v in level]))
+    assert angle == pytest.approx(0.6, abs=0.01)  # 0.006 rad a pixel
+    moving.press("KeyR", "r")
+    assert state_of(moving)["eye"] == first["eye"]
+
+
+def test_keys_and_thumbnails_lead_to_the_photos_places(moving: Browser) -> None:
+    moving.send("Emulation.setEmulatedMedia", features=[])  # this one flies
+    moving.press("Digit3", "3")
+    np.testing.assert_allclose(state_of(moving)["eye"], photos()[2].camera.center, atol=1e-6)
+    assert moving.evaluate("location.hash") == "#view=3"
+    moving.evaluate("document.querySelectorAll('#strip button')[1].click()")
+    np.testing.assert_allclose(state_of(moving)["eye"], photos()[1].camera.center, atol=1e-6)
+    assert moving.evaluate("document.querySelector('#strip [aria-current=true]').title") == "b.jpg"
+
+
+def test_a_double_click_turns_to_what_is_there(moving: Browser) -> None:
+    moving.evaluate("location.hash = 'view=1'")
+    before = state_of(moving)
+    # The photo, 320 x 240, is fitted into the window, 640 x 480, above the strip.
+    free = 480 - moving.evaluate("document.getElementById('strip').offsetHeight - 26")
+    (pixel,), _ = photos()[0].camera.project(np.array([[0.3, 0.2, 0.1]]))
+    moving.double_click(*(np.array([320, free / 2]) + (pixel - [160, 120]) * free / 240))
+    after = state_of(moving)
+    np.testing.assert_allclose(after["target"], [0.3, 0.2, 0.1], atol=0.02)
+    assert after["distance"] < before["distance"]
+    np.testing.assert_allclose(after["forward"], before["forward"])
+
+
+def test_a_pinch_comes_nearer(moving: Browser) -> None:
+    first = state_of(moving)
+    moving.pinch((320, 200), 100, 200)
+    nearer = state_of(moving)
+    assert nearer["distance"] == pytest.approx(first["distance"] / 2, rel=0.01)
+    # The page hears of one finger after the other: their middle goes there and back, at two distances.
+    assert np.linalg.norm(nearer["target"] - first["target"]) < 0.01 * first["distance"]
 
 
 def test_without_webgl2_the_page_says_so(browser: Browser, tmp_path: Path) -> None:
