@@ -1,7 +1,7 @@
 // Draws splats with WebGL2 by the rules of `splatting/rasterizer.py`: EWA splatting, 2D covariance + 0.3 px^2, opacity clamped
 // at 0.999, contributions below 1/255 skipped, front to back. (It does not end a pixel at a transmittance of 1e-4.)
 
-const NEAR = 0.01;
+const NEAR = 0.01, BLUR_PX2 = 0.3;
 const TEXELS_PER_ROW = 2048; // every WebGL2 device has textures of this width
 
 const SPLAT_VERTEX = `#version 300 es
@@ -14,13 +14,15 @@ uniform mat3 u_rotation; // camera from world
 uniform vec3 u_eye;
 uniform vec4 u_lens;     // fx, fy, cx, cy in pixels
 uniform vec2 u_size;     // of the picture in pixels
-uniform float u_near, u_shownDepth; // 0: show colours; else show depth times this
+uniform float u_near;
+uniform float u_blur;       // px^2, added to the 2D covariance
+uniform float u_shownDepth; // 0: show colours; else show depth times this
 uniform int u_harmonicsPerRow;
 layout(location = 0) in uint a_splat;
 flat out vec4 v_colour;
 out vec2 v_offset; // from the centre in standard deviations
 
-const float BLUR_PX2 = 0.3, MIN_ALPHA = 1.0 / 255.0, VIEW_MARGIN = 0.3;
+const float MIN_ALPHA = 1.0 / 255.0, VIEW_MARGIN = 0.3;
 
 mat3 rotationOf(uint bits) { // the three smaller components, ten bits each, and which one is missing
   vec3 three = (vec3(bits & 1023u, (bits >> 10) & 1023u, (bits >> 20) & 1023u) / 511.5 - 1.0) * 0.7071067811865476;
@@ -81,8 +83,8 @@ void main() {
   // Lagrange's identity: var_x var_y - cov^2 would lose its digits for long ellipses.
   vec3 area = cross(a, b);
   float aa = dot(a, a), bb = dot(b, b), cov = dot(a, b);
-  float determinant = dot(area, area) + BLUR_PX2 * (aa + bb + BLUR_PX2);
-  float sigma_x = sqrt(aa + BLUR_PX2), sigma_y = sqrt(bb + BLUR_PX2);
+  float determinant = dot(area, area) + u_blur * (aa + bb + u_blur);
+  float sigma_x = sqrt(aa + u_blur), sigma_y = sqrt(bb + u_blur);
   float radius = sqrt(2.0 * log(opacity / MIN_ALPHA)); // where the opacity falls to 1/255
   vec2 center = t * u_lens.xy + u_lens.zw, extent = radius * vec2(sigma_x, sigma_y);
   if (any(lessThan(center + extent, vec2(0.0))) || any(greaterThan(center - extent, u_size))) return;
@@ -167,7 +169,7 @@ function createRenderer(canvas, splats, background) {
     gl.bufferSubData(gl.ARRAY_BUFFER, 0, numbers);
   }
 
-  function drawSplats(pinhole, shownDepth) {
+  function drawSplats(pinhole, blur, shownDepth) {
     gl.bindFramebuffer(gl.FRAMEBUFFER, target);
     gl.viewport(0, 0, pinhole.width, pinhole.height);
     gl.clearColor(0, 0, 0, 0);
@@ -183,7 +185,7 @@ function createRenderer(canvas, splats, background) {
     gl.uniform3fv(draw.u_eye, pinhole.eye);
     gl.uniform4f(draw.u_lens, pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy);
     gl.uniform2f(draw.u_size, pinhole.width, pinhole.height);
-    gl.uniform1f(draw.u_near, NEAR), gl.uniform1f(draw.u_shownDepth, shownDepth);
+    gl.uniform1f(draw.u_near, NEAR), gl.uniform1f(draw.u_blur, blur), gl.uniform1f(draw.u_shownDepth, shownDepth);
     gl.bindVertexArray(instances);
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, num);
   }
@@ -191,7 +193,8 @@ function createRenderer(canvas, splats, background) {
   /** Draws with a pinhole of the canvas's size, at `quality` times its pixels in either direction. */
   function render(pinhole, quality) {
     const width = Math.max(1, Math.round(canvas.width * quality)), height = Math.max(1, Math.round(canvas.height * quality));
-    drawSplats(resizedPinhole(pinhole, width, height), 0);
+    // The blur stays that of the whole picture: a wider one would make it brighter while moving.
+    drawSplats(resizedPinhole(pinhole, width, height), BLUR_PX2 * quality ** 2, 0);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.disable(gl.BLEND);
@@ -210,7 +213,7 @@ function createRenderer(canvas, splats, background) {
     const row = canvas.height - 1 - y; // rows count from below here
     gl.enable(gl.SCISSOR_TEST);
     gl.scissor(x, row, 1, 1);
-    drawSplats(pinhole, 1 / farthest);
+    drawSplats(pinhole, BLUR_PX2, 1 / farthest);
     gl.disable(gl.SCISSOR_TEST);
     const [pixel, type, whole] = isFloat ? [new Float32Array(4), gl.FLOAT, 1] : [new Uint8Array(4), gl.UNSIGNED_BYTE, 255];
     gl.readPixels(x, row, 1, 1, gl.RGBA, type, pixel);
