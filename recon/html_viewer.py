@@ -29,7 +29,7 @@ from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 from splatting.ply import read_ply
 
-SCRIPTS = ("camera.js", "splats.js", "renderer.js", "frusta.js", "controls.js", "viewer.js")
+SCRIPTS = ("camera.js", "splats.js", "renderer.js", "frusta.js", "controls.js", "interface.js", "viewer.js")
 BACKGROUND = (16, 19, 23)  # #101317, as in viewer.css
 MAX_SPLATS = 2_000_000  # more than phones hold, and about 100 MB of page
 _THUMBNAIL_HEIGHT_PX, _THUMBNAIL_QUALITY = 128, 80  # shown 62 px high: sharp on screens of two pixels to one

@@ -4,7 +4,6 @@ const FLIGHT_MS = 750, REST_MS = 160; // after so long without movement the pict
 const QUALITIES = [1, 0.75, 0.55, 0.4]; // of width and height while moving
 const SLOW_MS = 30, FAST_MS = 18.5, SLOW_FRAMES = 3, FAST_FRAMES = 30; // between frames; in a row until the quality changes
 const MOST_PIXELS = 4.5e6, START_COVER = 0.2;
-const element = (id) => document.getElementById(id);
 
 async function main() {
   const description = JSON.parse(element("description").textContent);
@@ -162,70 +161,31 @@ async function main() {
   function markCurrent(index) {
     if (index === state.current) return;
     state.current = index;
-    [...element("strip").children].forEach((button, i) => button.setAttribute("aria-current", String(i === index)));
-    if (index !== null) element("strip").children[index].scrollIntoView({ behavior: "smooth", block: "nearest", inline: "nearest" });
+    page.markPhoto(index);
     const parameters = hash();
     parameters.delete("view");
     if (index !== null) parameters.set("view", index + 1);
-    const fragment = parameters.toString();
-    if (fragment !== location.hash.slice(1)) history.replaceState(null, "", `#${fragment}`);
+    if (parameters.toString() !== location.hash.slice(1)) history.replaceState(null, "", `#${parameters}`);
   }
 
   function toggleFrusta() {
     state.showsFrusta = !state.showsFrusta;
-    element("frusta").setAttribute("aria-pressed", String(state.showsFrusta));
+    page.markFrusta(state.showsFrusta);
     schedule();
   }
 
-  function toggleHelp(isShown = element("keys").hidden) {
-    element("keys").hidden = !isShown;
-    element("help").setAttribute("aria-expanded", String(isShown));
-  }
-
-  function toggleFullscreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else document.documentElement.requestFullscreen?.().catch(() => element("fullscreen").hidden = true);
-  }
-
   const reset = () => flyTo(start, null);
+  const page = showInterface(description, { reset, toggleFrusta, flyToPhoto });
   const actions = {
-    KeyR: reset, Home: reset, KeyC: toggleFrusta, KeyH: () => toggleHelp(), Escape: () => toggleHelp(false), Enter: toggleFullscreen,
+    KeyR: reset, Home: reset, KeyC: toggleFrusta, KeyH: () => page.toggleHelp(),
+    Escape: () => page.toggleHelp(false), Enter: page.toggleFullscreen,
     KeyF: () => flyTo({ ...state.pose, target: start.target, distance: start.distance, roll: 0, lens: start.lens }, null),
   };
-
-  function showInterface() {
-    element("facts").textContent = `${description.count.toLocaleString("en")} splats` +
-      (photos.length ? ` · ${photos.length} photo${photos.length > 1 ? "s" : ""}` : "");
-    photos.forEach((photo, index) => {
-      const button = document.createElement("button"), number = document.createElement("span");
-      button.title = photo.name;
-      button.setAttribute("aria-label", `Photo ${index + 1}: ${photo.name}`);
-      number.textContent = index + 1;
-      if (photo.thumbnail) {
-        const image = document.createElement("img");
-        image.src = photo.thumbnail;
-        image.alt = "";
-        button.append(image);
-      }
-      button.append(number);
-      button.addEventListener("click", () => flyToPhoto(index));
-      element("strip").append(button);
-    });
-    element("strip").addEventListener("wheel", (event) => { element("strip").scrollLeft += event.deltaY; }, { passive: true });
-    element("reset").addEventListener("click", reset);
-    element("frusta").addEventListener("click", toggleFrusta);
-    element("frusta").hidden = !photos.length;
-    element("help").addEventListener("click", () => toggleHelp());
-    element("fullscreen").addEventListener("click", toggleFullscreen);
-    element("fullscreen").hidden = !document.fullscreenEnabled;
-  }
-
-  showInterface();
   const moveByKeys = attachControls(canvas, {
     change,
     focalPx: () => pinhole().fx / pixelRatio(),
     tap(x, y) {
-      toggleHelp(false);
+      page.toggleHelp(false);
       const ratio = pixelRatio();
       const index = state.showsFrusta ? frustumAt(photos, pinhole(), frustumSize, x * ratio, y * ratio, ratio) : null;
       if (index !== null) flyToPhoto(index);
@@ -257,18 +217,6 @@ async function main() {
       size: [canvas.width, canvas.height],
     }),
   };
-}
-
-/** One sentence for people instead of the scene; the reason for whoever opens the console. */
-function fail(error) {
-  console.error(error);
-  const isOld = /WebGL2|DecompressionStream/.test(error.message);
-  const message = element("message");
-  message.textContent = isOld
-    ? "This scene needs WebGL2, which this browser does not offer or has switched off. A current Chrome, Edge, Firefox or Safari shows it."
-    : `This scene cannot be shown: ${error.message}`;
-  message.hidden = false;
-  element("loading").classList.add("done");
 }
 
 main().catch(fail);

@@ -333,6 +333,19 @@ def test_a_pinch_comes_nearer(moving: Browser) -> None:
     assert np.linalg.norm(nearer["target"] - first["target"]) < 0.01 * first["distance"]
 
 
+def test_a_lost_drawing_context_is_replaced(browser: Browser, tmp_path: Path) -> None:
+    gaussians, cameras = random_gaussians(300, 1), photos()
+    browser.resize(*SIZE)
+    browser.open(page_of(tmp_path, gaussians, cameras), "#view=1&ui=0")
+    canvas = "document.getElementById('scene')"
+    browser.evaluate(f"window.loser = {canvas}.getContext('webgl2').getExtension('WEBGL_lose_context')")
+    for event, order in (("lost", "lose"), ("restored", "restore")):
+        heard = f"new Promise((done) => {canvas}.addEventListener('webglcontext{event}', done, {{once: true}}))"
+        browser.evaluate(f"[{heard}, window.loser.{order}Context()][0].then(() => null)")
+    browser.evaluate("window.handful.settled()")
+    assert psnr(shown(browser), rendered(gaussians, cameras[0].camera)) >= 48
+
+
 def test_without_webgl2_the_page_says_so(browser: Browser, tmp_path: Path) -> None:
     blind = "HTMLCanvasElement.prototype.getContext = () => null"
     script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=blind)["identifier"]
