@@ -34,12 +34,13 @@ SIZE = (320, 240)
 
 
 def random_gaussians(n: int, degree: int = 3, seed: int = 0) -> Gaussians:
-    """Gaussians of all shapes within two units of the origin."""
+    """Gaussians of all shapes within two units of the origin; half of them much smaller than a pixel of `SIZE`."""
     g = torch.Generator().manual_seed(seed)
     sh = 0.15 * torch.randn(n, num_bases(degree), 3, generator=g)
     sh[:, 0] = torch.randn(n, 3, generator=g)
     means = torch.randn(n, 3, generator=g).clamp(-2, 2)
     log_scales = math.log(0.06) + 0.9 * torch.randn(n, 3, generator=g)
+    log_scales[::2] -= 3
     return Gaussians(means, log_scales, torch.randn(n, 4, generator=g), 2 * torch.randn(n, generator=g), sh)
 
 
@@ -231,7 +232,7 @@ def test_the_page_shows_what_our_rasterizer_draws(browser: Browser, tmp_path: Pa
     browser.resize(*SIZE)
     browser.open(page_of(tmp_path, gaussians, cameras), "#view=2&ui=0")
     picture, wanted = shown(browser), rendered(gaussians, cameras[1].camera)
-    assert psnr(picture, wanted) >= 48  # measured: 54 to 58 dB
+    assert psnr(picture, wanted) >= 53  # measured: 54.6 to 57.0 dB; 52.5 at most with a blur of 0.4 instead of 0.3
     assert np.abs(picture - wanted).mean((0, 1)).max() < 1
     assert np.abs((picture - wanted).mean((0, 1))).max() < 0.3
     assert browser.logged == []
