@@ -153,12 +153,20 @@ class Browser:
             x, y = x0 + (x1 - x0) * step / 5, y0 + (y1 - y0) * step / 5
             self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="left", buttons=1)
         self.send("Input.dispatchMouseEvent", type="mouseReleased", x=x1, y=y1, button="left", buttons=0)
+        self._wait_for_input()
+
+    def turn_wheel(self, x: float, y: float, *, notches: int) -> None:
+        """Turn the wheel towards the user."""
+        for _ in range(notches):
+            self.send("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=120)
+        self._wait_for_input()
 
     def double_click(self, x: float, y: float) -> None:
         """Click twice at the same place."""
         for count in (1, 2):
             for kind in ("mousePressed", "mouseReleased"):
                 self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=count)
+        self._wait_for_input()
 
     def pinch(self, middle: tuple[float, float], start: float, end: float) -> None:
         """Move two fingers, side by side, from one distance to another."""
@@ -167,11 +175,17 @@ class Browser:
             points = [{"id": finger, "x": x + side * apart, "y": y} for finger, side in fingers]
             self.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
         self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        self._wait_for_input()
 
     def press(self, code: str, key: str) -> None:
         """Press and release a key."""
         for kind in ("rawKeyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, code=code, key=key)
+        self._wait_for_input()
+
+    def _wait_for_input(self) -> None:
+        """Until the page has heard: a command may otherwise overtake a key."""
+        self.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
     def screenshot(self) -> bytes:
         """What the page looks like, PNG."""

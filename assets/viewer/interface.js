@@ -5,8 +5,8 @@ const element = (id) => document.getElementById(id);
 /** Fills the page and connects its buttons: `actions` has reset(), toggleFrusta() and flyToPhoto(index). */
 function showInterface({ count, photos }, { reset, toggleFrusta, flyToPhoto }) {
   const strip = element("strip"), help = element("help"), fullscreen = element("fullscreen"), frusta = element("frusta");
-  const plural = photos.length > 1 ? "s" : "";
-  element("facts").textContent = `${count.toLocaleString("en")} splats${photos.length ? ` · ${photos.length} photo${plural}` : ""}`;
+  const many = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+  element("facts").textContent = [many(count, "splat"), ...(photos.length ? [many(photos.length, "photo")] : [])].join(" · ");
   strip.append(...photos.map((photo, index) => photoButton(photo, index, () => flyToPhoto(index))));
   strip.addEventListener("wheel", (event) => { strip.scrollLeft += event.deltaY; }, { passive: true });
 

@@ -25,7 +25,7 @@ async function main() {
   const start = poseOfCamera(description.start, START_COVER);
   const frustumSize = 0.12 * start.distance;
   const state = {
-    pose: start, flight: null, current: null, showsFrusta: false, // current: number of the photo whose place this is
+    pose: start, flight: null, current: null, showsFrusta: false, hasFrusta: false, // current: number of the photo whose place this is
     lastChange: -Infinity, lastFrame: 0, wasMoving: false, quality: 0, fastFrames: 0, slowFrames: 0, drawnQuality: 0,
     order: new Uint32Array(0), sortedFor: "", sortingFor: null, spare: null, isScheduled: false, frames: 0,
   };
@@ -151,9 +151,10 @@ async function main() {
   }
 
   function drawOverlay(view) {
-    const context = overlay.getContext("2d");
-    context.clearRect(0, 0, overlay.width, overlay.height);
-    if (state.showsFrusta) drawFrusta(context, photos, view, frustumSize, pixelRatio());
+    if (!state.showsFrusta && !state.hasFrusta) return;
+    state.hasFrusta = state.showsFrusta;
+    overlay.width = canvas.width; // empties it; Chromium 156 shows the old picture on when clearRect is all that is done
+    if (state.showsFrusta) drawFrusta(overlay.getContext("2d"), photos, view, frustumSize, pixelRatio());
   }
 
   // Buttons, strip, keys

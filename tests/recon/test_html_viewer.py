@@ -334,6 +334,24 @@ def test_a_pinch_comes_nearer(moving: Browser) -> None:
     assert np.linalg.norm(nearer["target"] - first["target"]) < 0.01 * first["distance"]
 
 
+def test_the_photos_places_are_drawn_when_asked_for(moving: Browser) -> None:
+    moving.turn_wheel(320, 200, notches=8)  # far enough away to see them
+    num_opaque = """(() => {
+        const overlay = document.getElementById("overlay"), { width, height } = overlay;
+        const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(overlay, 0, 0);
+        return copy.getImageData(0, 0, width, height).data.filter((value, i) => i % 4 === 3 && value > 200).length;
+    })()"""
+    seen = []
+    for _ in range(2):
+        moving.press("KeyC", "c")
+        state_of(moving)
+        seen.append((moving.evaluate("document.getElementById('frusta').ariaPressed"), moving.evaluate(num_opaque)))
+    assert seen[0][0] == "true"
+    assert seen[0][1] >= 3 * 250  # three tips are discs of 10 px radius, 314 px
+    assert seen[1] == ("false", 0)
+
+
 def test_a_lost_drawing_context_is_replaced(browser: Browser, tmp_path: Path) -> None:
     gaussians, cameras = random_gaussians(300, 1), photos()
     browser.resize(*SIZE)
