@@ -107,7 +107,7 @@ def upright(reconstruction: Reconstruction) -> Reconstruction:
     cameras = [view.camera for view in reconstruction.views]
     centers = np.array([camera.center for camera in cameras])
     xyz = reconstruction.points.xyz
-    R = _rotation_between(up_direction(np.array([camera.R for camera in cameras])), _UP)
+    R = rotation_between(up_direction(np.array([camera.R for camera in cameras])), _UP)
     middle = np.median(xyz @ R.T, axis=0) if len(xyz) else centers.mean(axis=0) @ R.T
     distances = [np.linalg.norm(xyz[c.project(xyz)[1] > 0] - c.center, axis=1) for c in cameras]
     if not sum(map(len, distances)):
@@ -148,7 +148,7 @@ def _median_direction(directions: NDArray[np.float64]) -> NDArray[np.float64]:
     return median / np.linalg.norm(median)
 
 
-def _rotation_between(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+def rotation_between(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """The smallest rotation [3, 3] that takes one unit vector to another."""
     axis, cosine = np.cross(source, target), float(source @ target)
     if cosine < -1 + 1e-12:  # half a turn about any axis perpendicular to both
