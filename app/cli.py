@@ -16,6 +16,7 @@ class Command:
 
 COMMANDS = {
     "reconstruct": Command("app.reconstruct", "photos to cameras, splats and a mesh"),
+    "align": Command("app.align", "turn a finished project upright, and give it real lengths"),
     "export": Command("app.export", "write the splats, the mesh or the cameras in another format"),
     "render": Command("app.render", "pictures from given cameras, or a turntable film"),
     "evaluate": Command("app.evaluate", "compare with known cameras; image quality on held-out photos"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from app.arguments import ArgumentParser, existing_path, number, one_of
 from app.config_flags import add_config_flags, apply_config_flags
+from app.frame_flags import add_frame_flags, frame_wish, joined_values
 from app.progress_display import Display, ProgressStyle, create_display
 from app.signals import cancel_on_signals
 from recon.errors import ReconError
@@ -61,6 +62,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         metavar="FILE",
         help="known cameras: cameras.json, COLMAP folder, transforms.json",
     )
+    add_frame_flags(parser)
     parser.add_argument(
         "--matcher", metavar="NAME", help=f"{', '.join(BUILT_IN)}, or an installed plug-in; default fast"
     )
@@ -81,7 +83,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add_config_flags(
         parser, PRESETS["standard"], show=show, without=frozenset({"--seed", "--device", "--matching.matcher"})
     )
-    parsed = parser.parse_intermixed_args(arguments)
+    parsed = parser.parse_intermixed_args(joined_values(arguments))
     if parsed.add is not None:
         _check_addition(parser, parsed)
         return parsed
@@ -160,6 +162,7 @@ def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
                 preset=parsed.preset,
                 holdout=parsed.holdout,
                 cameras=parsed.cameras,
+                frame=frame_wish(parsed),
                 until=parsed.until,
                 progress=progress,
             )
@@ -185,6 +188,8 @@ def _print_outcome(report: "Report", folder: Path) -> None:
         print(f"{rejected} of {len(report.pairs)} pairs were not used; the report says why.")
     if report.heldout is not None and report.heldout.psnr is not None:
         print(f"Held-out photos: PSNR {report.heldout.psnr:.2f} dB, SSIM {report.heldout.ssim:.3f}.")
+    if report.frame is not None:
+        print(f"Lengths are {'in metres' if report.frame.unit == 'm' else 'in no real unit; see handful align'}.")
     if report.device is not None:
         print(f"Splats fitted on {report.device.name}: {report.device.reason}")
     for what, path in report.outputs.items():

@@ -3,9 +3,10 @@
 `cameras.json` is ours, in and out:
 
     {"convention": "opencv", "images": [{"file", "width", "height", "fx", "fy", "cx", "cy",
-     "distortion": [k1, k2, p1, p2], "w2c": [[3x4]]}]}
+     "distortion": [k1, k2, p1, p2], "w2c": [[3x4]]}], "frame": {"up", "unit"}}
 
 with `x_cam = w2c @ x_world`, camera axes x right, y down, z forward, and pixel (0.5, 0.5) the centre of the first one.
+`frame` may be absent: `up` is "+y", null where nobody knows; `unit` is "m", null where lengths are arbitrary.
 """
 
 import json
@@ -26,7 +27,7 @@ from recon.whole_files import write_whole
 from splatting.camera import Camera
 
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
-_OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: y and z turn round
+OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: y and z turn round
 
 
 def read_cameras(path: Path) -> dict[str, DistortedCamera]:
@@ -34,7 +35,7 @@ def read_cameras(path: Path) -> dict[str, DistortedCamera]:
 
     Args:
         path: a `cameras.json`, a `transforms.json` (NeRF studio, instant-ngp: OpenGL axes), a COLMAP model folder
-            (text or binary), or a project folder with a `cameras.json`.
+            (text or binary) or one with it in `sparse/0`, or a project folder with a `cameras.json`.
 
     Returns:
         Cameras at the size that the file gives; images without a pose are left out.
@@ -62,8 +63,13 @@ def image_name(view: View) -> str:
     return view.name if path.suffix.lower() in WRITABLE_SUFFIXES else path.with_suffix(".png").name
 
 
-def write_cameras_json(views: Sequence[View], path: Path) -> None:
-    """Write the pinhole cameras of views as `cameras.json`; an existing file is replaced at once."""
+def write_cameras_json(views: Sequence[View], path: Path, *, is_upright: bool = False, unit: str | None = None) -> None:
+    """Write the pinhole cameras of views as `cameras.json`; an existing file is replaced at once.
+
+    Args:
+        is_upright: world +Y is up.
+        unit: of lengths, None if they are arbitrary.
+    """
     images = [
         {
             "file": image_name(view),
@@ -78,7 +84,8 @@ def write_cameras_json(views: Sequence[View], path: Path) -> None:
         }
         for view in views
     ]
-    write_whole(path, json.dumps({"convention": "opencv", "images": images}, indent=1) + "\n")
+    document = {"convention": "opencv", "frame": {"up": "+y" if is_upright else None, "unit": unit}, "images": images}
+    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def write_colmap(scene: Reconstruction, folder: Path) -> None:
@@ -156,6 +163,9 @@ def _read_folder(folder: Path) -> dict[str, DistortedCamera]:
     for name in ("cameras.json", "transforms.json"):
         if (folder / name).exists():
             return read_cameras(folder / name)
+    for name in ("sparse/0", "sparse", "colmap/sparse/0"):  # around the model, as COLMAP and its exports have it
+        if (folder / name).is_dir():
+            return _read_folder(folder / name)
     raise ValueError("the folder has no cameras.txt, cameras.bin, cameras.json or transforms.json")
 
 
@@ -207,17 +217,21 @@ def _data_lines(path: Path) -> list[str]:
 
 
 def _from_cameras_json(document: Mapping[str, Any]) -> dict[str, DistortedCamera]:
-    cameras = {}
-    for image in document["images"]:
-        if image.get("w2c") is None:
-            continue
-        focal_and_center = [image[key] for key in ("fx", "fy", "cx", "cy")]
-        cam_from_world = np.eye(4)
-        cam_from_world[:3] = np.array(image["w2c"], np.float64)[:3]
-        cameras[_base_name(image["file"])] = _camera(
-            focal_and_center, cam_from_world, image["width"], image["height"], image.get("distortion") or [0, 0, 0, 0]
-        )
-    return cameras
+    placed = [image for image in document["images"] if image.get("w2c") is not None]
+    return {_base_name(image["file"]): camera_from_image(image) for image in placed}
+
+
+def camera_from_image(image: Mapping[str, Any]) -> DistortedCamera:
+    """The camera of an entry in `images` of a `cameras.json`.
+
+    Raises:
+        KeyError, TypeError, ValueError: a number is missing or absurd.
+    """
+    focal_and_center = [image[key] for key in ("fx", "fy", "cx", "cy")]
+    cam_from_world = np.eye(4)
+    cam_from_world[:3] = np.array(image["w2c"], np.float64)[:3]
+    distortion = image.get("distortion") or [0, 0, 0, 0]
+    return _camera(focal_and_center, cam_from_world, image["width"], image["height"], distortion)
 
 
 def _from_transforms(document: Mapping[str, Any]) -> dict[str, DistortedCamera]:
@@ -234,7 +248,7 @@ def _from_transforms(document: Mapping[str, Any]) -> dict[str, DistortedCamera]:
         if known.get("k3") or known.get("k4"):
             raise ValueError("lenses with k3 or k4 are not supported")
         world_from_opengl = np.array(known["transform_matrix"], np.float64)
-        cam_from_world = np.asarray(np.linalg.inv(world_from_opengl @ _OPENCV_FROM_OPENGL), np.float64)
+        cam_from_world = np.asarray(np.linalg.inv(world_from_opengl @ OPENCV_FROM_OPENGL), np.float64)
         distortion = [known.get(key, 0.0) for key in ("k1", "k2", "p1", "p2")]
         cameras[_base_name(known["file_path"])] = _camera(focal_and_center, cam_from_world, width, height, distortion)
     return cameras

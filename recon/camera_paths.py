@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from recon.align import moved_camera, rotation_between
 from splatting.camera import Camera
 
 MIDDLE_SHARE = 0.5  # of width and height: the part of a photo that shows what it was taken of
@@ -14,6 +15,10 @@ _WORLD_UP = np.array([0.0, 1.0, 0.0])
 # Photos all around an object leave no gap between neighbours larger than this; a full circle then stays near them.
 _LARGEST_GAP_OF_CIRCLE_DEG = 75.0
 _SMOOTHING_DEG = 12.0
+_COMFORTABLE_DEG_PER_S = 25.0
+_LEAST_SECONDS, _MOST_SECONDS = 4.0, 15.0
+_LIFT = 0.02  # above the ground, in median distances from the cameras: what stands there
+_LEAST_SUBJECT = 0.1  # of what is in the middle of the photos
 _SAMPLES = 720  # of the tables that the path is read from
 
 
@@ -34,25 +39,62 @@ def scene_center(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> NDArra
     """
     if not len(xyz) or not cameras:
         raise ValueError(f"points and cameras are needed, got {len(xyz)} and {len(cameras)}")
-    votes = np.zeros(len(xyz), int)
-    for camera in cameras:
-        pixels, depth = camera.project(xyz)
-        from_middle = np.abs(pixels / [camera.width, camera.height] - 0.5).max(axis=1)
-        votes += (depth > 0) & (from_middle < MIDDLE_SHARE / 2)
+    votes = _votes(xyz, cameras)
     enough = np.median(votes[votes > 0]) if votes.any() else 0
     return np.median(xyz[votes >= enough], axis=0).astype(np.float64)
 
 
-def turntable(cameras: Sequence[Camera], center: NDArray[np.floating], num_frames: int = 120) -> list[Camera]:
+def subject_center(
+    xyz: NDArray[np.floating], cameras: Sequence[Camera], up: NDArray[np.floating], ground: float
+) -> NDArray[np.float64]:
+    """`scene_center` of what stands on the ground, if the photos' middles show that: a thing, not the table under it.
+
+    Args:
+        xyz: points on the scene's surfaces, in the world frame [N, 3].
+        cameras: the training cameras.
+        up: of the world, [3], of unit length.
+        ground: height of the ground along it.
+
+    Raises:
+        ValueError: there are no points or no cameras.
+    """
+    if not len(xyz) or not cameras:
+        raise ValueError(f"points and cameras are needed, got {len(xyz)} and {len(cameras)}")
+    some = xyz[:: max(1, len(xyz) // 1000)]
+    distance = np.median([np.linalg.norm(some - camera.center, axis=1) for camera in cameras])
+    stands = xyz @ up - ground > _LIFT * distance
+    votes = _votes(xyz, cameras)
+    is_subject = votes[stands].sum() >= _LEAST_SUBJECT * votes.sum()
+    return scene_center(xyz[stands] if is_subject and stands.any() else xyz, cameras)
+
+
+def _votes(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> NDArray[np.int64]:
+    """How many cameras see each point in the middle of their picture, [N]."""
+    votes = np.zeros(len(xyz), np.int64)
+    for camera in cameras:
+        pixels, depth = camera.project(xyz)
+        from_middle = np.abs(pixels / [camera.width, camera.height] - 0.5).max(axis=1)
+        votes += (depth > 0) & (from_middle < MIDDLE_SHARE / 2)
+    return votes
+
+
+def turntable(
+    cameras: Sequence[Camera],
+    center: NDArray[np.floating],
+    num_frames: int = 120,
+    *,
+    up: NDArray[np.floating] = _WORLD_UP,
+) -> list[Camera]:
     """A closed path around what the cameras look at, through the places where photos were taken.
 
     The angle about the vertical axis through `center` goes once around if photos surround it, else to and fro within
     the photos' angular range; height and distance follow those of the nearby photos. The last frame leads back to
-    the first. World +Y is up in every frame; intrinsics are those of the first camera, with a centred principal point.
+    the first. Up is up in every frame; intrinsics are those of the first camera, with a centred principal point.
 
     Args:
-        cameras: the training cameras, in an upright world frame.
+        cameras: the training cameras.
         center: what to look at [3], such as `scene_center`.
+        up: of the world, [3], of unit length.
 
     Raises:
         ValueError: there are no cameras or `num_frames` is below 1.
@@ -62,6 +104,22 @@ def turntable(cameras: Sequence[Camera], center: NDArray[np.floating], num_frame
     target = np.asarray(center, np.float64)
     if not cameras or target.shape != (3,):
         raise ValueError(f"one camera and a center [3] are needed, got {len(cameras)} and {list(target.shape)}")
+    R, stays = rotation_between(np.asarray(up, np.float64), _WORLD_UP), np.zeros(3)
+    path = _upright_turntable([moved_camera(camera, 1.0, R, stays) for camera in cameras], R @ target, num_frames)
+    return [moved_camera(camera, 1.0, R.T, stays) for camera in path]
+
+
+def turning_seconds(cameras: Sequence[Camera], center: NDArray[np.floating], up: NDArray[np.floating]) -> float:
+    """How long a film of `turntable` should take for the eye to follow: 25 degrees a second, 4 to 15 s."""
+    R = rotation_between(np.asarray(up, np.float64), _WORLD_UP)
+    offsets = (_centers(cameras) - center) @ R.T
+    _, extent, is_circle = angular_range(np.arctan2(offsets[:, 0], offsets[:, 2]))
+    way = np.rad2deg(extent) * (1 if is_circle else 2)
+    return float(np.clip(way / _COMFORTABLE_DEG_PER_S, _LEAST_SECONDS, _MOST_SECONDS))
+
+
+def _upright_turntable(cameras: Sequence[Camera], target: NDArray[np.float64], num_frames: int) -> list[Camera]:
+    """`turntable` where +Y is up."""
     offsets = _centers(cameras) - target
     azimuth = np.arctan2(offsets[:, 0], offsets[:, 2])
     start, extent, is_circle = angular_range(azimuth)

@@ -15,6 +15,8 @@ from torch import Tensor
 from recon import report as report_files
 from recon.camera_files import image_name, write_cameras_json, write_colmap
 from recon.dense import DenseScene
+from recon.frame import Frame
+from recon.framing import frame_block
 from recon.mesh_files import write_mesh as write_mesh_file
 from recon.photo_loading import PhotoSet
 from recon.previews import mesh_picture, save_jpeg, splat_picture
@@ -38,11 +40,18 @@ Written = dict[str, str]
 def write_project(
     project: Project, photos: PhotoSet, results: Results, heldout: Sequence[str], cameras: Path | None
 ) -> None:
-    """Write `project.json`: what was asked."""
-    asked = {
+    """Write `project.json`: what was asked. The frame that it tells of stays until another is written."""
+    asked: dict[str, Any] = {
         "program_version": program_version(),
         "photos": [
-            {"name": photo.name, "path": str(photo.path.resolve()), "sha256": photo.sha256} for photo in photos.photos
+            {
+                "name": photo.name,
+                "path": str(photo.path.resolve()),
+                "sha256": photo.sha256,
+                "width": photo.width,
+                "height": photo.height,
+            }
+            for photo in photos.photos
         ],
         "preset": results.preset,
         "seed": results.config.seed,
@@ -50,20 +59,22 @@ def write_project(
         "holdout": list(heldout),
         "cameras": str(cameras.resolve()) if cameras else None,
     }
+    block = frame_block(project)
+    asked |= {"frame": block} if block else {}
     write_whole(project.folder / PROJECT_FILE, json.dumps(asked, indent=1) + "\n")
     for photo in photos.photos:
         thumbnail = photo.pixels(THUMBNAIL_SIDE_PX)
         _write_image(project.previews / f"photo_{Path(photo.name).stem}.jpg", thumbnail)
 
 
-def write_cameras(project: Project, scene: Reconstruction) -> Written:
-    """Write `cameras/`, `cameras.json` and the undistorted images that both describe."""
+def write_cameras(project: Project, scene: Reconstruction, frame: Frame) -> Written:
+    """Write `cameras/`, `cameras.json` and the undistorted images that both describe; `scene` is in the frame."""
     images = project.folder / "images"
     images.mkdir(exist_ok=True)
     for view in scene.views:
         _write_image(images / image_name(view), view.rgb)
     write_colmap(scene, project.folder / "cameras")
-    write_cameras_json(scene.views, project.folder / "cameras.json")
+    write_cameras_json(scene.views, project.folder / "cameras.json", is_upright=frame.is_upright, unit=frame.unit)
     return {"images": "images", "cameras": "cameras", "cameras_json": "cameras.json"}
 
 

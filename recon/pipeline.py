@@ -15,6 +15,9 @@ from recon.dense import DenseScene, make_dense
 from recon.device import Device, choose_device
 from recon.errors import ReconError
 from recon.finished_scene import FinishedScene, open_finished_scene
+from recon.frame import framed_camera, framed_dense, framed_gaussians, framed_mesh, framed_scene
+from recon.frame_wish import FrameWish
+from recon.framing import ProjectFrame, frame_block, frame_of, wish_of
 from recon.heldout import resolve_heldout, score_heldout
 from recon.match_graph import MatchGraph, PairMatches
 from recon.match_photos import match_photos
@@ -35,6 +38,8 @@ from splatting import rasterizer
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 
+NO_WISH = FrameWish()
+
 
 def reconstruct(
     inputs: Sequence[Path],
@@ -44,6 +49,7 @@ def reconstruct(
     preset: str = "standard",
     holdout: Sequence[str] = (),
     cameras: Path | None = None,
+    frame: FrameWish = NO_WISH,
     until: StageName = "mesh",
     progress: PipelineProgress | None = None,
 ) -> Report:
@@ -58,6 +64,7 @@ def reconstruct(
         preset: name of the preset that `config` was made from, for the report.
         holdout: names of photos that are posed but never trained on nor used for depth.
         cameras: file or folder of known cameras; poses are not estimated then.
+        frame: which way is up and how long something is; where it says nothing, as in the last run.
         until: the last stage to run.
         progress: told how far everything is; what it raises stops the run between two steps.
 
@@ -72,7 +79,7 @@ def reconstruct(
     results = Results(preset=preset, config=config)
     stages = StageRunner(project, until, progress)
     try:
-        _run(stages, results, project, inputs, holdout, cameras)
+        _run(stages, results, project, ProjectFrame(project, frame), inputs, holdout, cameras)
     except (ReconError, Cancelled) as error:
         outputs.write_report(project, make_report(results, stages.reports, until, error))
         raise
@@ -108,13 +115,15 @@ def add_photos(
     staged = open_project(before.project.adding.folder)
     stages = StageRunner(staged, "mesh", progress, after=before.fingerprint)
     try:
-        _run(stages, results, staged, inputs, before.heldout, before.cameras, before)
+        wish = wish_of(frame_block(before.project))
+        frames = ProjectFrame(staged, wish, fixed=frame_of(before.project))
+        _run(stages, results, staged, frames, inputs, before.heldout, before.cameras, before)
     except ReconError:
         shutil.rmtree(staged.folder)  # the same photos would fail again
         raise
     report = make_report(results, stages.reports, "mesh")
     outputs.write_report(staged, report)
-    adopt(before.project)
+    adopt(before.project, staged)
     return report
 
 
@@ -122,6 +131,7 @@ def _run(
     stages: StageRunner,
     results: Results,
     project: Project,
+    frames: ProjectFrame,
     inputs: Sequence[Path],
     holdout: Sequence[str],
     cameras: Path | None,
@@ -157,7 +167,8 @@ def _run(
         lambda progress: _place(photos.photos, graph, config, heldout, cameras, before, progress),
         (Reconstruction, View, Camera, PointCloud, UnplacedPhoto),
     )
-    results.written |= outputs.write_cameras(project, scene)
+    results.frame = frame = frames.from_cameras(scene, made_from=stages.fingerprint, were_given=cameras is not None)
+    results.written |= outputs.write_cameras(project, framed_scene(frame, scene), frame)
     if stages.is_over:
         return
 
@@ -168,7 +179,12 @@ def _run(
         lambda progress: make_dense(views, points, config.dense, config.initialise, seed=seed, progress=progress),
         (DenseScene, DepthMap, Gaussians),
     )
-    results.written |= outputs.write_points(project, dense)
+    results.frame = frame = frames.with_depth(
+        scene, dense, {photo.name: (photo.width, photo.height) for photo in photos.photos}
+    )
+    results.warnings += frames.warnings
+    results.written |= outputs.write_cameras(project, framed_scene(frame, scene), frame)
+    results.written |= outputs.write_points(project, framed_dense(frame, dense))
     views = dense.lasting(views)
     if stages.is_over:
         return
@@ -185,7 +201,8 @@ def _run(
     heldout_views = [view for view in scene.views if view.is_heldout]
     background, preview = background_of(views), preview_camera(views, points)
     results.heldout = score_heldout(gaussians, dense, heldout_views, draw, background, project.previews)
-    results.written |= outputs.write_splats(project, gaussians, draw, preview, background)
+    preview = framed_camera(frame, preview)
+    results.written |= outputs.write_splats(project, framed_gaussians(frame, gaussians), draw, preview, background)
     if stages.is_over:
         return
 
@@ -197,7 +214,7 @@ def _run(
         ),
         (Mesh,),
     )
-    results.written |= outputs.write_mesh(project, results.mesh, preview)
+    results.written |= outputs.write_mesh(project, framed_mesh(frame, results.mesh), preview)
 
 
 def _load(inputs: Sequence[Path], before: FinishedScene | None, progress: Progress) -> PhotoSet:

@@ -10,6 +10,7 @@ import trimesh
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recon.align import up_direction
 from recon.camera_paths import scene_center, turntable
 from recon.scene import Mesh, PointCloud, View
 from splatting.camera import Camera
@@ -25,7 +26,8 @@ def preview_camera(views: Sequence[View], points: PointCloud) -> Camera:
     """A camera that no photo was taken from: an eighth of the way along the turntable."""
     num_frames = 16
     cameras = [view.camera for view in views]
-    camera = turntable(cameras, scene_center(points.xyz, cameras), num_frames)[num_frames // 8]
+    up = up_direction(np.array([camera.R for camera in cameras]))
+    camera = turntable(cameras, scene_center(points.xyz, cameras), num_frames, up=up)[num_frames // 8]
     shrink = SIDE_PX / max(camera.width, camera.height)
     return camera.resized(round(camera.width * shrink), round(camera.height * shrink))
 

@@ -35,6 +35,11 @@ class Project:
         return Project(self.work / "adding")
 
     @property
+    def aligning(self) -> "Project":
+        """Where the scene is written in another frame, beside the one that stays whole until all of it is."""
+        return Project(self.work / "aligning")
+
+    @property
     def previews(self) -> Path:
         """Small pictures for the report."""
         return self.folder / "previews"
@@ -85,20 +90,23 @@ def open_project(folder: Path) -> Project:
     return Project(folder)
 
 
-def adopt(project: Project) -> None:
-    """Put everything that was made in `project.adding` in place of what the project holds.
+def adopt(project: Project, made: Project) -> None:
+    """Put everything that was made in `project.adding` or `project.aligning` in place of what the project holds.
 
     The mark that it is whole is set first: killed in between, `open_project` goes on where this stopped.
     """
-    write_whole(project.adding.folder / _WHOLE_MARK, "")
+    write_whole(made.folder / _WHOLE_MARK, "")
     finish_adoption(project)
 
 
 def finish_adoption(project: Project) -> None:
     """Go on with `adopt`, if it was begun."""
-    made = project.adding.folder
-    if not (made / _WHOLE_MARK).exists():
-        return
+    for made in (project.aligning.folder, project.adding.folder):
+        if (made / _WHOLE_MARK).exists():
+            _move_into(project, made)
+
+
+def _move_into(project: Project, made: Path) -> None:
     for file in sorted(path for path in made.rglob("*") if path.is_file() and path != made / _WHOLE_MARK):
         target = project.folder / file.relative_to(made)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -145,6 +145,21 @@ class DeviceReport:
 
 
 @dataclass(frozen=True)
+class FrameReport:
+    """The frame that all results are in.
+
+    Attributes:
+        up: one sentence, how it was decided which way is up.
+        unit: "m", or "arbitrary".
+        scale: one sentence, where the unit comes from.
+    """
+
+    up: str
+    unit: str
+    scale: str
+
+
+@dataclass(frozen=True)
 class ReportError:
     """Why there is no result, and what to do about it; one sentence each."""
 
@@ -166,6 +181,7 @@ class Report:
         warnings: odd but survivable findings, one sentence each.
         device: where the splats were fitted; None if they were not.
         heldout: image quality on held-out photos; None without any.
+        frame: that all results are in; None before there are cameras.
         outputs: what was made -> path relative to the project folder.
         totals: num_points, num_gaussians, num_faces, reprojection_error_px, focal_px, ...
         error: why there is no result; None if there is one.
@@ -187,6 +203,7 @@ class Report:
     error: ReportError | None = None
     program_version: str = field(default_factory=program_version)
     schema_version: int = SCHEMA_VERSION
+    frame: FrameReport | None = None
 
     @property
     def exit_code(self) -> int:

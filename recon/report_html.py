@@ -12,6 +12,7 @@ from recon.plan_view import plan_view
 from recon.report import (
     LOW_CONFIDENCE,
     DeviceReport,
+    FrameReport,
     HeldoutReport,
     PairReport,
     PhotoReport,
@@ -180,7 +181,13 @@ def _heldout(heldout: HeldoutReport | None, pictures: Pictures) -> str:
 
 def _cameras(report: Report, folder: Path) -> str:
     drawing = plan_view(folder, frozenset(photo.name for photo in report.photos if photo.is_heldout))
-    return drawing or ""
+    told = f"<p>{escape(_frame(report.frame))}</p>" if report.frame is not None else ""
+    return f"{drawing}{told}" if drawing else ""
+
+
+def _frame(frame: FrameReport) -> str:
+    unit = "metre" if frame.unit == "m" else "no real unit"
+    return f"Which way is up: {frame.up} Unit of lengths: {unit}. {frame.scale}"
 
 
 def _pairs(pairs: Sequence[PairReport]) -> str:

@@ -62,6 +62,11 @@ class StageRunner:
         """The last wanted stage has run."""
         return len(self.reports) == len(self._wanted)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of all that the last stage's result was made from."""
+        return self._chain
+
     def run(
         self,
         stage: StageName,

@@ -10,6 +10,7 @@ import numpy as np
 from recon.config import ReconConfig
 from recon.dense import DenseScene
 from recon.errors import ReconError
+from recon.frame import Frame, frame_report
 from recon.match_graph import MatchGraph
 from recon.photo_loading import PhotoSet
 from recon.progress import Cancelled, StageName
@@ -32,6 +33,7 @@ class Results:
     device: DeviceReport | None = None
     heldout: HeldoutReport | None = None
     mesh: Mesh | None = None
+    frame: Frame | None = None
     warnings: list[str] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
 
@@ -64,6 +66,7 @@ def make_report(
         heldout=results.heldout,
         outputs=dict(results.written),
         totals=_totals(results),
+        frame=frame_report(results.frame) if results.frame else None,
         error=ReportError(error.message, error.hint) if isinstance(error, ReconError) else None,
     )
 

@@ -204,7 +204,7 @@ def test_a_replacement_that_was_killed_is_finished_when_the_project_is_opened(
 
         patch.setattr(Path, "mkdir", kill_at_the_second)
         with pytest.raises(KeyboardInterrupt):
-            adopt(project)
+            adopt(project, project.adding)
     assert project.adding.folder.exists()
     open_project(project.folder)
     assert (project.folder / "splats.ply").read_text() == "new"

@@ -38,7 +38,7 @@ def test_cameras_json_comes_back_exactly(tmp_path: Path) -> None:
 def test_cameras_json_has_the_documented_fields(tmp_path: Path) -> None:
     write_cameras_json(small_scene().views, tmp_path / "cameras.json")
     document = json.loads((tmp_path / "cameras.json").read_text())
-    assert set(document) == {"convention", "images"}
+    assert set(document) == {"convention", "frame", "images"}
     assert document["convention"] == "opencv"
     keys = {"file", "width", "height", "fx", "fy", "cx", "cy", "distortion", "w2c"}
     assert all(set(image) == keys for image in document["images"])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from recon.camera_paths import angular_range, look_at, scene_center, turntable
+from recon.align import moved_camera, rotation_between
+from recon.camera_paths import angular_range, look_at, scene_center, subject_center, turning_seconds, turntable
 from splatting.camera import Camera
 
 TARGET = np.array([0.3, -0.2, 0.5])
@@ -56,6 +57,30 @@ def test_cameras_that_look_the_same_way_show_the_surface_in_front_of_them() -> N
     cameras = [Camera(K, look_at(np.array([x, 0, 5.0]), np.array([x, 0, 0.0])), 640, 480) for x in (0.0, 0.2, 0.4)]
     wall = np.random.default_rng(0).uniform([-3, -3, -0.1], [3, 3, 0.1], (2000, 3))
     np.testing.assert_allclose(scene_center(wall, cameras), [0.2, 0, 0], atol=0.15)
+
+
+def test_the_subject_is_what_stands_on_the_table_not_the_table() -> None:
+    random = np.random.default_rng(0)
+    table = TARGET + random.uniform([-1, 0, -1], [1, 0.01, 1], (4000, 3))
+    thing = TARGET + random.uniform([-0.1, 0, -0.1], [0.1, 0.6, 0.1], (800, 3))
+    both, up = np.concatenate([table, thing]), np.array([0.0, 1.0, 0.0])
+    assert scene_center(both, ring([-20, 0, 30]))[1] == pytest.approx(TARGET[1], abs=0.06)
+    center = subject_center(both, ring([-20, 0, 30]), up, TARGET[1])
+    np.testing.assert_allclose(center, TARGET + np.array([0, 0.33, 0]), atol=0.05)
+    only = subject_center(table, ring([-20, 0, 30]), up, TARGET[1])
+    np.testing.assert_allclose(only, scene_center(table, ring([-20, 0, 30])))
+
+
+def test_a_turntable_follows_the_up_that_it_is_told() -> None:
+    cameras = ring([-40, -10, 15, 50])
+    turn = rotation_between(np.array([0.0, 1.0, 0.0]), np.array([0.6, 0.0, 0.8]))
+    expected = turntable(cameras, TARGET, 12)
+    turned = [moved_camera(camera, 1.0, turn, np.zeros(3)) for camera in cameras]
+    for a, b in zip(expected, turntable(turned, turn @ TARGET, 12, up=turn[:, 1]), strict=True):
+        np.testing.assert_allclose(moved_camera(a, 1.0, turn, np.zeros(3)).cam_from_world, b.cam_from_world, atol=1e-9)
+    assert turning_seconds(cameras, TARGET, np.array([0, 1.0, 0])) == pytest.approx(2 * 90 / 25)
+    assert turning_seconds(ring([0, 1]), TARGET, np.array([0, 1.0, 0])) == 4
+    assert turning_seconds(ring(list(range(0, 360, 45))), TARGET, np.array([0, 1.0, 0])) == pytest.approx(360 / 25)
 
 
 def test_without_points_or_cameras_there_is_no_center() -> None:

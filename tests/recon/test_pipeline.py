@@ -10,9 +10,11 @@ import torch
 import trimesh
 from PIL import Image
 
+from recon.align_project import align_project
 from recon.camera_files import read_cameras
-from recon.config import PRESETS, ReconConfig
+from recon.config import PRESETS, ReconConfig, config_from_document
 from recon.errors import ReconError
+from recon.frame_wish import FrameWish
 from recon.mesh_files import read_mesh
 from recon.pipeline import reconstruct
 from recon.progress import Cancelled, PipelineEvent
@@ -126,6 +128,25 @@ def test_overall_progress_never_falls_and_ends_at_one(project: tuple[Path, Repor
     assert overall == sorted(overall)
     assert overall[-1] == pytest.approx(1)
     assert len(events) > 60
+
+
+@pytest.mark.weights
+def test_an_aligned_project_stays_aligned_when_a_run_resumes(project: tuple[Path, Report, list[PipelineEvent]]) -> None:
+    out, report, _ = project
+    assert report.frame is not None
+    assert report.frame.unit == "arbitrary"
+    align_project(out, FrameWish(scale=f"{PHOTOS[0]},{PHOTOS[3]}=0.5m"))
+    files = [out / name for name in ("cameras.json", "points.ply", "splats.ply", "mesh.glb")]
+    before = [path.read_bytes() for path in files]
+    inputs = [SAMPLES / "banana" / name for name in PHOTOS]
+    stored = json.loads((out / "project.json").read_text())["config"]
+    again = reconstruct(inputs, out, config_from_document(stored), preset="draft", holdout=[HELD_OUT])
+    assert all(stage.resumed for stage in again.stages if stage.name != "photos")
+    assert [path.read_bytes() for path in files] == before
+    assert again.frame is not None
+    assert again.frame.unit == "m"
+    assert report.heldout is not None
+    assert again.heldout is not None
 
 
 @pytest.mark.weights
