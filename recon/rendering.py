@@ -1,24 +1,26 @@
 """Render Gaussians to picture files and films."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
+import cv2
 import imageio.v3 as iio
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recon.film import write_film
 from recon.mesh_depth import surface_depth
 from recon.progress import Progress, no_progress
 from recon.whole_files import write_whole
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians, Splats
-from splatting.rasterizer import Rasterizer, Render
+from splatting.rasterizer import DEFAULT_OPTIONS, Rasterizer, Render, RenderOptions
 
 _DEPTH_LEVELS = 65535
-Output = Literal["rgb", "rgb+depth"]
+_SHOWN_RANGE = (2.0, 98.0)  # percentiles of inverse depth between the ends of the colour map
+_SOLID = 0.5  # least opacity of what has a normal
 
 
 def render_views(
@@ -29,7 +31,8 @@ def render_views(
     rasterizer: Rasterizer,
     *,
     background: Tensor | None = None,
-    outputs: Output = "rgb",
+    with_depth: bool = False,
+    with_normals: bool = False,
     progress: Progress = no_progress,
 ) -> list[Path]:
     """Write one PNG per camera, named after its photo.
@@ -38,8 +41,10 @@ def render_views(
         names: file names, one per camera; `a.jpg` gives `a.png`. Folders in them are dropped.
         folder: made if absent.
         background: colour [3] behind everything; black if None.
-        outputs: "rgb+depth" also writes `a_depth.png`: 16 bits, `z = value * scale`, 0 where nothing is seen; the scale
-            in world units, one for all, is in `depth_scale.txt`.
+        with_depth: also `a_depth.png`: 16 bits, `z = value * scale`, 0 where nothing is seen; the scale in world units,
+            one for all, is in `depth_scale.txt`. And `a_depth_view.png` to look at: near is red, far is blue.
+        with_normals: also `a_normal.png`: unit normals in the camera's frame as `rgb = 127.5 * (n + 1)` with x right,
+            y up and z towards the camera; black where nothing solid is seen.
 
     Returns:
         The pictures, in the order of the cameras.
@@ -53,18 +58,18 @@ def render_views(
     if len(set(stems)) != len(stems):
         raise ValueError("two names would give the same file")
     folder.mkdir(parents=True, exist_ok=True)
+    options = RenderOptions(with_normals=with_normals)
     splats, written, depths = _activate(gaussians), [], []
     for idx, (camera, stem) in enumerate(zip(cameras, stems, strict=True)):
         progress(idx, len(cameras), f"Rendering {stem}")
-        render = _render(splats, camera, rasterizer, background)
+        render = _render(splats, camera, rasterizer, background, options)
         written.append(_write_png(folder / f"{stem}.png", to_rgb8(render)))
-        if outputs == "rgb+depth":
+        if with_depth:
             depths.append(surface_depth(render))
+        if with_normals:
+            _write_png(folder / f"{stem}_normal.png", normal_picture(render))
     if depths:
-        scale = max(max(float(depth.max(initial=0)) for depth in depths), 1e-9) / _DEPTH_LEVELS
-        for stem, depth in zip(stems, depths, strict=True):
-            _write_png(folder / f"{stem}_depth.png", np.round(depth / scale).astype(np.uint16))
-        (folder / "depth_scale.txt").write_text(f"{scale:.9g}\n")
+        _write_depths(depths, stems, folder)
     progress(len(cameras), len(cameras), "Rendering")
     return written
 
@@ -73,7 +78,7 @@ def render_video(
     gaussians: Gaussians,
     cameras: Sequence[Camera],
     path: Path,
-    fps: int,
+    fps: float,
     *,
     rasterizer: Rasterizer,
     background: Tensor | None = None,
@@ -88,24 +93,14 @@ def render_video(
     """
     if not cameras or len({(camera.width, camera.height) for camera in cameras}) != 1:
         raise ValueError("a film needs cameras, all of one size")
-    width, height = cameras[0].width // 2 * 2, cameras[0].height // 2 * 2
-    if min(width, height) < 2 or fps < 1:
-        raise ValueError(f"a film needs at least 2 x 2 px and 1 frame a second, got {width} x {height} at {fps}")
-    if path.suffix.lower() != ".mp4":
-        raise ValueError(f"films end in .mp4, got {path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.stem}.partial.mp4")
     splats = _activate(gaussians)
-    try:
-        with iio.imopen(aside, "w", plugin="pyav") as film:
-            film.init_video_stream("libx264", fps=fps, pixel_format="yuv420p")
-            for idx, camera in enumerate(cameras):
-                progress(idx, len(cameras), "Rendering frames")
-                frame = to_rgb8(_render(splats, camera, rasterizer, background))
-                film.write_frame(np.ascontiguousarray(frame[:height, :width]))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        for idx, camera in enumerate(cameras):
+            progress(idx, len(cameras), "Rendering frames")
+            yield to_rgb8(_render(splats, camera, rasterizer, background))
+
+    write_film(frames(), path, fps)
     progress(len(cameras), len(cameras), "Rendering frames")
     return path
 
@@ -115,14 +110,56 @@ def to_rgb8(render: Render) -> NDArray[np.uint8]:
     return (render.rgb.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
+def normal_picture(render: Render) -> NDArray[np.uint8]:
+    """The normals of a render as colours [H, W, 3], with OpenGL's axes; see `render_views`.
+
+    Raises:
+        ValueError: the render has no normals.
+    """
+    if render.normals is None:
+        raise ValueError("this render has no normals")
+    normals = render.normals.detach().cpu().numpy().astype(np.float64)
+    lengths = np.linalg.norm(normals, axis=2, keepdims=True)
+    is_solid = (render.alpha.detach().cpu().numpy()[..., None] >= _SOLID) & (lengths > 1e-6)
+    unit = normals / np.where(is_solid, lengths, 1) * [1.0, -1.0, -1.0]
+    return np.where(is_solid, np.round(127.5 * (unit + 1)), 0).astype(np.uint8)
+
+
+def depth_pictures(depths: Sequence[NDArray[np.float32]]) -> list[NDArray[np.uint8]]:
+    """Depth maps [H, W] as colours [H, W, 3], red near and blue far, black where 0; one range for all."""
+    known = np.concatenate([1 / depth[depth > 0] for depth in depths] or [np.zeros(0)])
+    far, near = np.percentile(known, _SHOWN_RANGE) if len(known) else (0.0, 1.0)
+    pictures = []
+    for depth in depths:
+        inverse = 1 / np.where(depth > 0, depth, 1)
+        level = np.clip((inverse - far) / max(near - far, 1e-12), 0, 1)
+        colours = cv2.applyColorMap(np.round(255 * level).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+        pictures.append(np.where((depth > 0)[..., None], colours, 0).astype(np.uint8))
+    return pictures
+
+
+def _write_depths(depths: Sequence[NDArray[np.float32]], stems: Sequence[str], folder: Path) -> None:
+    scale = max(max(float(depth.max(initial=0)) for depth in depths), 1e-9) / _DEPTH_LEVELS
+    for stem, depth, picture in zip(stems, depths, depth_pictures(depths), strict=True):
+        _write_png(folder / f"{stem}_depth.png", np.round(depth / scale).astype(np.uint16))
+        _write_png(folder / f"{stem}_depth_view.png", picture)
+    write_whole(folder / "depth_scale.txt", f"{scale:.9g}\n")
+
+
 def _activate(gaussians: Gaussians) -> Splats:
     with torch.no_grad():
         return gaussians.activate()
 
 
-def _render(splats: Splats, camera: Camera, rasterizer: Rasterizer, background: Tensor | None) -> Render:
+def _render(
+    splats: Splats,
+    camera: Camera,
+    rasterizer: Rasterizer,
+    background: Tensor | None,
+    options: RenderOptions = DEFAULT_OPTIONS,
+) -> Render:
     with torch.no_grad():
-        return rasterizer(splats, camera, background=background)
+        return rasterizer(splats, camera, background=background, options=options)
 
 
 def _write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Path:

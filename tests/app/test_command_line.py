@@ -118,7 +118,7 @@ def test_every_command_explains_itself_with_examples(command: str, capsys: pytes
             "so --fit.num-iterations cannot be given",
         ),
         (["render", ".", "--frames", "0", "--turntable", "a.mp4"], "--frames must lie between 1 and"),
-        (["render", "."], "--cameras --turntable is required"),
+        (["render", "."], "--cameras --turntable --path is required"),
         (["export", ".", "--to", "docx"], "--to must be ply or glb or colmap"),
         (["paint"], "COMMAND must be reconstruct or"),
     ],
