@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recon.depth_normals import depth_normals
 from recon.film import write_film
 from recon.mesh_depth import surface_depth
 from recon.progress import Progress, no_progress
 from recon.whole_files import write_whole
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians, Splats
-from splatting.rasterizer import DEFAULT_OPTIONS, Rasterizer, Render, RenderOptions
+from splatting.rasterizer import Rasterizer, Render
 
 _DEPTH_LEVELS = 65535
 _SHOWN_RANGE = (2.0, 98.0)  # percentiles of inverse depth between the ends of the colour map
-_SOLID = 0.5  # least opacity of what has a normal
 
 
 def render_views(
@@ -43,8 +43,8 @@ def render_views(
         background: colour [3] behind everything; black if None.
         with_depth: also `a_depth.png`: 16 bits, `z = value * scale`, 0 where nothing is seen; the scale in world units,
             one for all, is in `depth_scale.txt`. And `a_depth_view.png` to look at: near is red, far is blue.
-        with_normals: also `a_normal.png`: unit normals in the camera's frame as `rgb = 127.5 * (n + 1)` with x right,
-            y up and z towards the camera; black where nothing solid is seen.
+        with_normals: also `a_normal.png`: unit normals of the surface in the camera's frame, `rgb = 127.5 * (n + 1)`,
+            x right, y up and z towards the camera; black where nothing solid is seen.
 
     Returns:
         The pictures, in the order of the cameras.
@@ -58,16 +58,15 @@ def render_views(
     if len(set(stems)) != len(stems):
         raise ValueError("two names would give the same file")
     folder.mkdir(parents=True, exist_ok=True)
-    options = RenderOptions(with_normals=with_normals)
     splats, written, depths = _activate(gaussians), [], []
     for idx, (camera, stem) in enumerate(zip(cameras, stems, strict=True)):
         progress(idx, len(cameras), f"Rendering {stem}")
-        render = _render(splats, camera, rasterizer, background, options)
+        render = _render(splats, camera, rasterizer, background)
         written.append(_write_png(folder / f"{stem}.png", to_rgb8(render)))
         if with_depth:
             depths.append(surface_depth(render))
         if with_normals:
-            _write_png(folder / f"{stem}_normal.png", normal_picture(render))
+            _write_png(folder / f"{stem}_normal.png", normal_picture(surface_depth(render), camera))
     if depths:
         _write_depths(depths, stems, folder)
     progress(len(cameras), len(cameras), "Rendering")
@@ -110,19 +109,10 @@ def to_rgb8(render: Render) -> NDArray[np.uint8]:
     return (render.rgb.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
-def normal_picture(render: Render) -> NDArray[np.uint8]:
-    """The normals of a render as colours [H, W, 3], with OpenGL's axes; see `render_views`.
-
-    Raises:
-        ValueError: the render has no normals.
-    """
-    if render.normals is None:
-        raise ValueError("this render has no normals")
-    normals = render.normals.detach().cpu().numpy().astype(np.float64)
-    lengths = np.linalg.norm(normals, axis=2, keepdims=True)
-    is_solid = (render.alpha.detach().cpu().numpy()[..., None] >= _SOLID) & (lengths > 1e-6)
-    unit = normals / np.where(is_solid, lengths, 1) * [1.0, -1.0, -1.0]
-    return np.where(is_solid, np.round(127.5 * (unit + 1)), 0).astype(np.uint8)
+def normal_picture(depth: NDArray[np.float32], camera: Camera) -> NDArray[np.uint8]:
+    """The normals of a depth map [H, W] as colours [H, W, 3], with OpenGL's axes; see `render_views`."""
+    normals = depth_normals(depth, camera) * np.array([1.0, -1.0, -1.0])
+    return np.where(normals.any(axis=2, keepdims=True), np.round(127.5 * (normals + 1)), 0).astype(np.uint8)
 
 
 def depth_pictures(depths: Sequence[NDArray[np.float32]]) -> list[NDArray[np.uint8]]:
@@ -151,15 +141,9 @@ def _activate(gaussians: Gaussians) -> Splats:
         return gaussians.activate()
 
 
-def _render(
-    splats: Splats,
-    camera: Camera,
-    rasterizer: Rasterizer,
-    background: Tensor | None,
-    options: RenderOptions = DEFAULT_OPTIONS,
-) -> Render:
+def _render(splats: Splats, camera: Camera, rasterizer: Rasterizer, background: Tensor | None) -> Render:
     with torch.no_grad():
-        return rasterizer(splats, camera, background=background, options=options)
+        return rasterizer(splats, camera, background=background)
 
 
 def _write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Path:
