@@ -12,6 +12,7 @@ import pytest
 import recon.report
 from recon.report import (
     DeviceReport,
+    FrameReport,
     HeldoutReport,
     PairReport,
     PhotoReport,
@@ -44,6 +45,7 @@ FULL = Report(
     heldout=HeldoutReport(21.5, 0.75, 24.0, 0.5, {"b.jpg": ViewQuality(21.5, 0.75, 24.0, 0.5)}),
     outputs={"splats": "splats.ply"},
     totals={"num_points": 150, "reprojection_error_px": 0.625},
+    frame=FrameReport("From the cameras.", "m", "Real: --scale a.jpg,b.jpg=1m."),
 )
 FAILED = Report(status="failed", preset="draft", seed=0, error=ReportError("No photos were given.", "Name some."))
 
@@ -68,9 +70,17 @@ def test_the_file_obeys_the_schema(report: Report, tmp_path: Path) -> None:
         replace(FULL, photos=(PhotoReport("a.jpg", placed=False),)),
         replace(FULL, photos=(PhotoReport("a.jpg", placed=True, confidence=1.5),)),
         replace(FULL, outputs={"splats": "/somewhere/splats.ply"}),
+        replace(FULL, frame=FrameReport("From the cameras.", "furlong", "Real.")),
         replace(FAILED, error=None),
     ],
-    ids=["negative seed", "unplaced without a reason", "more than certain", "absolute path", "failed without an error"],
+    ids=[
+        "negative seed",
+        "unplaced without a reason",
+        "more than certain",
+        "absolute path",
+        "a unit of old",
+        "failed without an error",
+    ],
 )
 def test_the_schema_refuses(wrong: Report) -> None:
     with pytest.raises(jsonschema.ValidationError):
