@@ -15,7 +15,7 @@ EXAMPLES = (
     'handful align out/room --scale "IMG_1.jpg,IMG_2.jpg=0.5m"                  two cameras stood so far apart',
     'handful align out/mug --scale "IMG_1.jpg:20%,45%,IMG_1.jpg:60%,45%=4in"    shares of width and height',
     "handful align out/room --up auto                                           floors, walls and cameras decide",
-    "handful align out/room --up -z                                             z of the cameras' own frame points down",
+    "handful align out/room --up -z                                             z of the cameras' frame is down",
     "handful align out/room --up none --scale none                              as the cameras are",
 )
 

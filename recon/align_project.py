@@ -13,11 +13,11 @@ from recon.dense import DenseScene
 from recon.errors import ReconError
 from recon.frame import Frame, frame_report, framed_camera, framed_dense, framed_gaussians, framed_mesh, framed_scene
 from recon.frame_wish import FrameWish
-from recon.framing import block_of, depths_of_splats, depths_of_stereo, find_frame, frame_block, wish_of
+from recon.framing import block_of, depths_of_splats, depths_of_stereo, find_frame, frame_block, frame_key, wish_of
 from recon.optimise import background_of
 from recon.previews import preview_camera
 from recon.progress import Progress, StageName, no_progress
-from recon.project import PROJECT_FILE, Project, adopt, fingerprint, open_project
+from recon.project import PROJECT_FILE, Project, adopt, open_project
 from recon.real_scale import DepthAt
 from recon.report import FrameReport, ReportFileError, read_report
 from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View, training_part
@@ -79,7 +79,7 @@ def align_project(out: Path, wish: FrameWish, *, progress: Progress = no_progres
     depth_maps = stored.dense.depth_maps if stored.dense else None
     progress(1, 6, "finding the frame")
     frame = find_frame(whole, stored.scene, depth_maps, _depths(stored), sizes, were_given=were_given)
-    key = fingerprint("frame 1", stored.made_from, [whole.up, whole.scale])
+    key = frame_key(stored.made_from, whole)
     block = block_of(whole, frame, made_from=key, is_final=stored.dense is not None)
     _write(project, stored, frame, {**asked, "frame": block}, progress)
     return frame_report(frame)

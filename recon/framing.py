@@ -20,6 +20,7 @@ from recon.whole_files import write_whole
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
 
+_NO_DEPTH: DepthAt = lambda idx, pixel: None  # noqa: E731
 _IN_THE_FRAME = ("points.ply", "splats.ply", "mesh.glb")
 
 
@@ -51,17 +52,23 @@ class ProjectFrame:
         Args:
             made_from: fingerprint of the cameras.
             were_given: the cameras are the user's.
+
+        Raises:
+            ReconError: as `with_depth`, for a length between cameras.
         """
-        self._key = fingerprint("frame 1", made_from, [self.wish.up, self.wish.scale])
+        self._made_from = made_from
         self._were_given = were_given
         if self._fixed is not None:
             self.is_final, self.frame = True, self._fixed
-        elif self._block.get("made_from") == self._key:
+        elif self._block.get("made_from") == frame_key(made_from, self.wish):
             self.is_final, self.frame = bool(self._block["is_final"]), frame_from_document(self._block["frame"])
         else:
             self.is_final = False
-            wish = replace(self.wish, scale=None) if _needs_depth(self.wish) else self.wish
-            self.frame = find_frame(wish, scene, None, lambda idx, pixel: None, {}, were_given=were_given)
+            if _needs_depth(self.wish):
+                frame = find_frame(replace(self.wish, scale=None), scene, None, _NO_DEPTH, {}, were_given=were_given)
+                self.frame = replace(frame, length=f"Arbitrary until there is depth for --scale {self.wish.scale}.")
+            else:
+                self.frame = self._found(scene, None, _NO_DEPTH, {})
         self._keep()
         return self.frame
 
@@ -76,26 +83,46 @@ class ProjectFrame:
                 only warned of.
         """
         if not self.is_final:
-            depths = depths_of_stereo(scene, dense.depth_maps)
-            try:
-                self.frame = find_frame(self.wish, scene, dense.depth_maps, depths, sizes, were_given=self._were_given)
-            except ReconError as error:
-                if self._said.scale is not None:
-                    raise
-                self.warnings.append(f"The scale of the last run does not hold any more. {error.message}")
-                wish = replace(self.wish, scale=None)
-                self.frame = find_frame(wish, scene, dense.depth_maps, depths, sizes, were_given=self._were_given)
+            self.frame = self._found(scene, dense.depth_maps, depths_of_stereo(scene, dense.depth_maps), sizes)
             self.is_final = True
             self._keep()
         return self.frame
+
+    def _found(
+        self,
+        scene: Reconstruction,
+        depth_maps: Sequence[DepthMap] | None,
+        depth_at: DepthAt,
+        sizes: Mapping[str, tuple[int, int]],
+    ) -> Frame:
+        """The frame that is wished for; lengths that nobody speaks of now may be lost."""
+        try:
+            return find_frame(self.wish, scene, depth_maps, depth_at, sizes, were_given=self._were_given)
+        except ReconError as error:
+            if self._said.scale is not None:
+                raise
+            self.warnings = [f"The scale of an earlier run does not hold any more. {error.message}"]
+            self.wish = replace(self.wish, scale=None)
+            return find_frame(self.wish, scene, depth_maps, depth_at, sizes, were_given=self._were_given)
 
     def _keep(self) -> None:
         before = frame_from_document(self._block["frame"]) if "frame" in self._block else AS_IT_IS
         if not is_same(before, self.frame):
             for name in _IN_THE_FRAME:  # made in another frame, of other cameras or wishes
                 (self._project.folder / name).unlink(missing_ok=True)
-        self._block = block_of(self.wish, self.frame, made_from=self._key, is_final=self.is_final)
+        self._block = block_of(
+            self.wish, self.frame, made_from=frame_key(self._made_from, self.wish), is_final=self.is_final
+        )
         write_block(self._project, self._block)
+
+
+def frame_key(cameras: str, wish: FrameWish) -> str:
+    """What a frame depends on.
+
+    Args:
+        cameras: fingerprint of what made them.
+    """
+    return fingerprint("frame 1", cameras, [wish.up, wish.scale])
 
 
 def _needs_depth(wish: FrameWish) -> bool:

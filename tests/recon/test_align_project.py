@@ -291,3 +291,25 @@ def test_without_the_stored_results_nothing_moves(out: Path) -> None:
         align_project(out, FrameWish(up="+x"))
     assert "again" in caught.value.hint
     assert bytes_of(out) == before
+
+
+def test_a_length_of_an_earlier_run_that_is_lost_is_warned_of_but_one_of_now_is_an_error(out: Path) -> None:
+    scene, _, _, _ = scene_on_a_table()
+    align_project(out, FrameWish(scale="0.png,2.png=1.5m"))
+    fewer = Reconstruction(scene.views[:2], scene.points, ())
+    frames = ProjectFrame(open_project(out), FrameWish())
+    assert frames.from_cameras(fewer, made_from="two photos", were_given=False).unit is None
+    assert "no camera of a photo 2.png" in frames.warnings[0]
+    with pytest.raises(ReconError, match=r"no camera of a photo 2\.png"):
+        ProjectFrame(open_project(out), FrameWish(scale="0.png,2.png=1.5m")).from_cameras(
+            fewer, made_from="two photos", were_given=False
+        )
+
+
+def test_a_run_that_stops_at_the_cameras_says_that_a_picked_length_waits(tmp_path: Path) -> None:
+    run(tmp_path / "new", FrameWish(scale="1.png:20.5,40.5,1.png:44.5,40.5=25cm"), until="cameras")
+    frame = frame_of(Project(tmp_path / "new"))
+    assert frame.unit is None
+    assert "until there is depth" in frame.length
+    run(tmp_path / "new", until="points")
+    assert frame_of(Project(tmp_path / "new")).unit == "m"
