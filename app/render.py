@@ -167,7 +167,7 @@ def _is_film(path: Path | None) -> bool:
 
 
 def _read_splats(project: Path) -> "Gaussians":
-    from splatting.ply import read_ply
+    from splatting.formats.ply import read_ply
 
     path = project / "splats.ply"
     if not path.is_file():

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from recon.errors import ReconError
 from recon.mesh_files import read_mesh
-from splatting.ply import read_ply
+from splatting.formats.ply import read_ply
 
 ExportFormat = Literal["ply", "glb", "colmap"]
 

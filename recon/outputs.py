@@ -27,8 +27,8 @@ from recon.summary import Results
 from recon.version import program_version
 from recon.whole_files import write_whole
 from splatting.camera import Camera
+from splatting.formats.ply import write_ply
 from splatting.gaussians import Gaussians
-from splatting.ply import write_ply
 from splatting.rasterizer import Rasterizer
 from splatting.spherical_harmonics import rgb_from_sh
 

@@ -17,7 +17,7 @@ from recon.pipeline import add_photos, reconstruct
 from recon.progress import Cancelled, PipelineEvent
 from recon.project import Project, adopt, open_project
 from recon.report import Report, read_report
-from splatting.ply import read_ply
+from splatting.formats.ply import read_ply
 from tests.photo_sets import scene_dir
 
 BANANA = Path(__file__).parents[2] / "assets" / "samples" / "banana"

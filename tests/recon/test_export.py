@@ -10,8 +10,8 @@ from recon.errors import ReconError
 from recon.export import export
 from recon.mesh_files import read_mesh, write_mesh
 from recon.scene import Mesh
+from splatting.formats.ply import read_ply, write_ply
 from splatting.gaussians import Gaussians
-from splatting.ply import read_ply, write_ply
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from splatting.formats.ply import read_ply, write_ply
 from splatting.gaussians import Gaussians
-from splatting.ply import read_ply, write_ply
 
 
 def random_gaussians(n: int, num_coefficients: int = 16) -> Gaussians:
@@ -90,7 +90,7 @@ def changed(tmp_path: Path, old: bytes, new: bytes) -> Path:
         (b"element vertex 3", b"element face 3", "face"),
         (b"property float opacity", b"property float opaqueness", "opacity"),
         (b"property float nx", b"property float x", "twice"),
-        (b"property float nx", b"property list uchar int nx", "cannot understand"),
+        (b"property float nx", b"property list uchar int nx", "list"),
         (b"property float f_rest_44", b"property float something", "f_rest"),
         (b"end_header", b"end_of_it_", "end"),
     ],
