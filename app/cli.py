@@ -18,6 +18,7 @@ COMMANDS = {
     "reconstruct": Command("app.reconstruct", "photos to cameras, splats and a mesh"),
     "align": Command("app.align", "turn a finished project upright, and give it real lengths"),
     "export": Command("app.export", "write the splats, the mesh or the cameras in another format"),
+    "convert": Command("app.convert", "a file of splats in another format: ply, splat, spz, sog, glb"),
     "render": Command("app.render", "pictures from given cameras, or a turntable film"),
     "evaluate": Command("app.evaluate", "compare with known cameras; image quality on held-out photos"),
     "benchmark": Command("app.benchmark", "measure the cameras on photo sets with known ones"),

@@ -1,46 +1,58 @@
-"""Take results out of a project folder, each in one file or folder of a common format."""
+"""Take results out of a project folder, each in one file or folder of a common format.
+
+`EXPORTERS` is the table: a new format is one more row. What a row needs is imported when it is used.
+"""
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any
 
 from recon.errors import ReconError
-from recon.mesh_files import read_mesh
-from splatting.formats.ply import read_ply
-
-ExportFormat = Literal["ply", "glb", "colmap"]
+from recon.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where a format lies in the project folder, and the stage that makes it."""
+class Exporter:
+    """One format: what it is made from, and how.
 
-    path: str
-    stage: str
+    Attributes:
+        what: the thing in the project, for messages: "mesh".
+        stage: the stage that makes it.
+        needs: what must be in the project folder, relative to it.
+        default_name: of the file or folder where the user names none.
+        load: reads it from the project; ValueError or OSError if it is damaged.
+        save: writes what was loaded, whole or not at all; ValueError if this format cannot hold it.
+        is_folder: whether a folder is written.
+    """
+
     what: str
+    stage: str
+    needs: tuple[str, ...]
     default_name: str
+    load: Callable[[Path], Any]
+    save: Callable[[Any, Path, Progress], None]
+    is_folder: bool = False
 
 
-_SOURCES: dict[str, _Source] = {
-    "ply": _Source("splats.ply", "splats", "Gaussian splats", "splats.ply"),
-    "glb": _Source("mesh.glb", "mesh", "mesh", "mesh.glb"),
-    "colmap": _Source("cameras", "cameras", "cameras", "colmap"),
-}
 _COLMAP_FILES = ("cameras.txt", "images.txt", "points3D.txt")
 
 
-def export(project: Path, format: ExportFormat, destination: Path | None = None) -> Path:
-    """Copy a result out of a project folder.
+def export(project: Path, format: str, destination: Path | None = None, *, progress: Progress = no_progress) -> Path:
+    """Write a result of a project folder in a format of `EXPORTERS`.
 
-    "ply" is the 3DGS PLY, "glb" the mesh, "colmap" a folder with the COLMAP text model in `sparse/0` and the
-    undistorted photos that it describes in `images`, as COLMAP and splat trainers expect them.
+    "ply" is the 3DGS PLY and "glb" the mesh, both as they lie in the project; "colmap" a folder with the COLMAP text
+    model in `sparse/0` and the undistorted photos that it describes in `images`, as COLMAP and splat trainers expect
+    them. The other splat formats are those of `splatting.formats`, with up where other programs expect it.
 
     Args:
         project: the project folder.
+        format: a key of `EXPORTERS`.
         destination: file, or folder for "colmap", to write; if None, or an existing folder for a file format, a name
             of our own there (None: in `project/export`). What stands there is replaced, folders only if this made them.
+        progress: called by formats that take long.
 
     Returns:
         Where it was written.
@@ -49,49 +61,76 @@ def export(project: Path, format: ExportFormat, destination: Path | None = None)
         ReconError: there is no such project, its stage was not run or is damaged, or the destination cannot be written.
         ValueError: there is no such format.
     """
-    if format not in get_args(ExportFormat):
-        raise ValueError(f"format must be one of {', '.join(get_args(ExportFormat))}, got {format!r}")
-    source = _SOURCES[format]
+    if format not in EXPORTERS:
+        raise ValueError(f"format must be one of {', '.join(EXPORTERS)}, got {format!r}")
+    exporter = EXPORTERS[format]
     if not (project / "project.json").is_file():
         raise ReconError(f"{project} is no project folder.", "Name the folder that was given to reconstruct with -o.")
-    _check_source(project, format, source)
+    loaded = _load(project, exporter)
     if destination is None:
-        destination = project / "export" / source.default_name
-    elif format != "colmap" and destination.is_dir():
-        destination = destination / source.default_name
+        destination = project / "export" / exporter.default_name
+    elif not exporter.is_folder and destination.is_dir():
+        destination = destination / exporter.default_name
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        if format == "colmap":
-            _export_colmap(project, destination)
-        else:
-            _copy_file(project / source.path, destination)
+        exporter.save(loaded, destination, progress)
     except OSError as error:
         raise ReconError(
             f"{destination} cannot be written: {error.strerror or error}.", "Name another place with -o."
         ) from error
+    except ValueError as error:
+        raise ReconError(
+            f"The {exporter.what} cannot be written as {format}: {error}.", "Try another format."
+        ) from error
     return destination
 
 
-def _check_source(project: Path, format: str, source: _Source) -> None:
-    path = project / source.path
-    missing = ReconError(
-        f"The project {project} holds no {source.what} yet.",
-        f"Run reconstruct at least until the stage {source.stage}.",
-    )
-    if not path.exists() or (format == "colmap" and not all((path / name).is_file() for name in _COLMAP_FILES)):
-        raise missing
+def _load(project: Path, exporter: Exporter) -> Any:
+    if not all((project / name).exists() for name in exporter.needs):
+        raise ReconError(
+            f"The project {project} holds no {exporter.what} yet.",
+            f"Run reconstruct at least until the stage {exporter.stage}.",
+        )
     try:
-        if format == "ply":
-            read_ply(path)
-        elif format == "glb":
-            read_mesh(path)
+        return exporter.load(project)
     except (ValueError, OSError) as error:
         raise ReconError(
-            f"The {source.what} in {project} cannot be read: {error}.", "Run reconstruct again."
+            f"The {exporter.what} in {project} cannot be read: {error}.", "Run reconstruct again."
         ) from error
 
 
-def _copy_file(source: Path, destination: Path) -> None:
+def _read_splats(project: Path) -> Any:
+    """The Gaussians: in a project always in our world, +Y up, whatever older files say."""
+    from splatting.formats.ply import read_ply
+
+    return read_ply(project / "splats.ply")
+
+
+def _checked_splats_file(project: Path) -> Path:
+    _read_splats(project)
+    return project / "splats.ply"
+
+
+def _checked_mesh_file(project: Path) -> Path:
+    from recon.mesh_files import read_mesh
+
+    read_mesh(project / "mesh.glb")
+    return project / "mesh.glb"
+
+
+def _write_splats(suffix: str) -> Callable[[Any, Path, Progress], None]:
+    """Writes a splat format to a file of any name."""
+
+    def save(gaussians: Any, destination: Path, progress: Progress) -> None:
+        from splatting.formats import FORMATS
+        from splatting.formats.frames import between
+
+        FORMATS[suffix].write(between(gaussians, "+y", FORMATS[suffix].up), destination, progress)
+
+    return save
+
+
+def _copy_file(source: Path, destination: Path, progress: Progress) -> None:
     if destination.exists() and destination.samefile(source):
         return
     aside = destination.with_name(destination.name + ".partial")
@@ -102,7 +141,7 @@ def _copy_file(source: Path, destination: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _export_colmap(project: Path, destination: Path) -> None:
+def _copy_colmap(project: Path, destination: Path, progress: Progress) -> None:
     if destination.exists() and not _is_replaceable(destination):
         raise ReconError(f"{destination} holds something else.", "Name a new or empty folder with -o.")
     aside = destination.with_name(destination.name + ".partial")
@@ -127,3 +166,27 @@ def _is_replaceable(folder: Path) -> bool:
         return False
     inside = {entry.name for entry in folder.iterdir()}
     return not inside or (inside <= {"sparse", "images"} and (folder / "sparse" / "0" / "cameras.txt").is_file())
+
+
+def _splats(suffix: str, default_name: str) -> Exporter:
+    return Exporter("Gaussian splats", "splats", ("splats.ply",), default_name, _read_splats, _write_splats(suffix))
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "ply": Exporter("Gaussian splats", "splats", ("splats.ply",), "splats.ply", _checked_splats_file, _copy_file),
+    "compressed-ply": _splats(".compressed.ply", "splats.compressed.ply"),
+    "splat": _splats(".splat", "splats.splat"),
+    "spz": _splats(".spz", "splats.spz"),
+    "sog": _splats(".sog", "splats.sog"),
+    "splat-glb": _splats(".glb", "splats.glb"),
+    "glb": Exporter("mesh", "mesh", ("mesh.glb",), "mesh.glb", _checked_mesh_file, _copy_file),
+    "colmap": Exporter(
+        "cameras",
+        "cameras",
+        tuple(f"cameras/{name}" for name in _COLMAP_FILES),
+        "colmap",
+        lambda project: project,
+        _copy_colmap,
+        is_folder=True,
+    ),
+}

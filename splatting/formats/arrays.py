@@ -65,13 +65,13 @@ def to_gaussians(arrays: SplatArrays, path: Path) -> Gaussians:
     return Gaussians(*(torch.from_numpy(array) for array in values))
 
 
-def check_expansion(unpacked_bytes: int, stored_bytes: int, path: Path) -> None:
+def check_expansion(unpacked_bytes: int, stored_bytes: int, path: Path, most: int = MAX_EXPANSION) -> None:
     """Refuse, before anything is allocated, a file that promises far more than it can hold.
 
     Raises:
-        ValueError: what it promises is above `FREE_BYTES` and `MAX_EXPANSION` times what is stored.
+        ValueError: what it promises is above `FREE_BYTES` and `most` times what is stored.
     """
-    if unpacked_bytes > max(FREE_BYTES, MAX_EXPANSION * stored_bytes):
+    if unpacked_bytes > max(FREE_BYTES, most * stored_bytes):
         raise ValueError(f"{path}: {stored_bytes} bytes promise {unpacked_bytes}, which no scene packs into so few")
 
 

@@ -39,6 +39,7 @@ _PROPERTIES = {
 }
 _MAX_LOGIT = 17.0  # beyond, a float32 opacity is 0 or 1 and its logit not finite
 _MIN_SCALE = 1e-37
+_MAX_EXPANSION = 8  # bytes instead of floats make 4
 _POINTS = 0
 _ARRAY_BUFFER = 34962
 _FLOAT, _UBYTE = 5126, 5121
@@ -130,12 +131,14 @@ def read_splat_glb(path: Path) -> Gaussians:
     """
     gltf, size = read_gltf(path), path.stat().st_size
     parts: list[Gaussians] = []
+    unpacked_bytes = 0
     for primitive, world_from_node in gltf.primitives():
         extension = primitive.get("extensions", {})
         if isinstance(extension, dict) and EXTENSION in extension:
             parts.append(_placed(_primitive(gltf, primitive, path), world_from_node, path))
             # Primitives may share their data: a small file could otherwise unpack to any size.
-            check_expansion(sum(len(part) * bytes_per_splat(part.sh.shape[1]) for part in parts), size, path)
+            unpacked_bytes += len(parts[-1]) * bytes_per_splat(parts[-1].sh.shape[1])
+            check_expansion(unpacked_bytes, size, path, _MAX_EXPANSION)
     if not parts:
         raise ValueError(f"{path}: holds no Gaussians, at least none of {EXTENSION}")
     if len({part.sh_degree for part in parts}) > 1:

@@ -44,7 +44,7 @@ def read_sog(path: Path) -> Gaussians:
         with zipfile.ZipFile(path) as archive:
             return _Bundle(archive, path).read()
     except _ZIP_ERRORS as error:
-        raise ValueError(f"{path}: is no zip archive, or a damaged one ({error})") from error
+        raise ValueError(f"{path}: is no zip archive, or a damaged one") from error
 
 
 class _Bundle:
@@ -117,10 +117,14 @@ class _Bundle:
         files = self._section(section).get("files")
         if not isinstance(files, list) or index >= len(files):
             raise self._error(f"names no file {index} for {section}")
+        data = self._member(files[index], self._size)
+        width, height = _webp_size(data)
+        if width * height > max_pixels:
+            raise self._error(f"a picture of {section} is far larger than the number of Gaussians")
         try:
-            with Image.open(io.BytesIO(self._member(files[index], self._size)), formats=["WEBP"]) as image:
-                if image.width * image.height > max_pixels:
-                    raise self._error(f"a picture of {section} is far larger than the number of Gaussians")
+            with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+                if image.size != (width, height):
+                    raise self._error(f"a picture of {section} has another size than it says")
                 return np.asarray(image.convert("RGBA"))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise self._error(f"a picture of {section} is damaged") from error
@@ -169,3 +173,19 @@ class _Bundle:
 
     def _error(self, reason: str) -> ValueError:
         return ValueError(f"{self._path}: {reason}")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height by the first chunk of a WebP file, (0, 0) if it is none; to open one takes memory for all pixels.
+
+    Source: the WebP container specification.
+    """
+    kind = data[12:16] if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else b""
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        sides = int.from_bytes(data[21:25], "little")
+        return 1 + (sides & 0x3FFF), 1 + (sides >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return 0, 0

@@ -50,12 +50,14 @@ _STREAM = np.dtype([("stored", "<u8"), ("unpacked", "<u8")])
 
 _POSITION_BITS = 24
 _MAX_FRACTION_BITS = 23
-# Positions are as fine as this share of a typical standard deviation, where their range allows it: finer would only
-# fill the file with noise.
+# Positions are as fine as this share of a typical standard deviation, where their range allows it, and take at least so
+# many bits for the farthest: finer would only fill the file with noise.
 _POSITION_STEP = 1 / 32
+_MIN_BITS = 16
 _COLOUR_SCALE = 0.15 * 255
 _ZSTD_LEVEL = 12  # as the reference writes
 _READ_BYTES = 1 << 20
+_MAX_EXTENSION_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _fraction_bits(arrays: SplatArrays) -> int:
         raise ValueError(f"a position of {farthest:g} units lies beyond what SPZ files can hold")
     typical_log_scale = float(np.median(arrays.log_scales))
     wanted = math.ceil((-typical_log_scale - math.log(_POSITION_STEP)) / math.log(2))
-    return min(max(wanted, 0), room, _MAX_FRACTION_BITS)
+    return min(max(wanted, room - (_POSITION_BITS - 1 - _MIN_BITS), 0), room, _MAX_FRACTION_BITS)
 
 
 def _pack(arrays: SplatArrays, fraction_bits: int, sh_bits: int) -> list[bytes]:
@@ -193,10 +195,12 @@ def _contents(header: NDArray, versions: tuple[int, ...], size: int, path: Path)
 
 
 def _read_gzip(file: BinaryIO, size: int, path: Path) -> tuple[_Contents, list[bytes]]:
-    """Unpack no more than the header promises; what follows, as extensions do, is left."""
+    """Unpack no more than the header promises, and a little that may follow it, as extensions do."""
     stream = _GzipReader(file, path)
     contents = _contents(np.frombuffer(stream.read(_HEADER.itemsize), _HEADER)[0], (2, 3), size, path)
-    return contents, [stream.read(plane_bytes) for plane_bytes in contents.plane_bytes()]
+    planes = [stream.read(plane_bytes) for plane_bytes in contents.plane_bytes()]
+    stream.finish()
+    return contents, planes
 
 
 class _GzipReader:
@@ -211,15 +215,28 @@ class _GzipReader:
         """Exactly so many bytes; ValueError if there are fewer."""
         unpacked = bytearray()
         while len(unpacked) < size:
-            self._pending = self._pending or self._file.read(_READ_BYTES)
-            if not self._pending or self._decompressor.eof:
-                raise ValueError(f"{self._path}: ends before all Gaussians that it promises")
-            try:
-                unpacked += self._decompressor.decompress(self._pending, size - len(unpacked))
-            except zlib.error as error:
-                raise ValueError(f"{self._path}: the compressed data are damaged") from error
-            self._pending = self._decompressor.unconsumed_tail
+            unpacked += self._some(size - len(unpacked))
         return bytes(unpacked)
+
+    def finish(self) -> None:
+        """Read to the end, where the checksum is; ValueError if it is wrong, missing, or far away."""
+        left = _MAX_EXTENSION_BYTES
+        while not self._decompressor.eof:
+            left -= len(self._some(left))
+            if left <= 0:
+                raise ValueError(f"{self._path}: goes on far behind its last Gaussian")
+
+    def _some(self, size: int) -> bytes:
+        """The next bytes, at most so many."""
+        self._pending = self._pending or self._file.read(_READ_BYTES)
+        if not self._pending or self._decompressor.eof:
+            raise ValueError(f"{self._path}: ends before all Gaussians that it promises")
+        try:
+            unpacked = self._decompressor.decompress(self._pending, size)
+        except zlib.error as error:
+            raise ValueError(f"{self._path}: the compressed data are damaged") from error
+        self._pending = self._decompressor.unconsumed_tail
+        return unpacked
 
 
 def _read_zstd(file: BinaryIO, size: int, path: Path) -> tuple[_Contents, list[bytes]]:

@@ -119,7 +119,7 @@ def test_every_command_explains_itself_with_examples(command: str, capsys: pytes
         ),
         (["render", ".", "--frames", "0", "--turntable", "a.mp4"], "--frames must lie between 1 and"),
         (["render", "."], "--cameras --turntable --path is required"),
-        (["export", ".", "--to", "docx"], "--to must be ply or glb or colmap"),
+        (["export", ".", "--to", "docx"], "--to must be ply or compressed-ply or splat or spz"),
         (["paint"], "COMMAND must be reconstruct or"),
     ],
 )

@@ -10,6 +10,7 @@ from recon.errors import ReconError
 from recon.export import export
 from recon.mesh_files import read_mesh, write_mesh
 from recon.scene import Mesh
+from splatting.formats import read_splats
 from splatting.formats.ply import read_ply, write_ply
 from splatting.gaussians import Gaussians
 
@@ -43,6 +44,23 @@ def test_splats_and_mesh_are_copied_bit_for_bit(project: Path, tmp_path: Path) -
 def test_without_destination_it_lands_in_the_project(project: Path) -> None:
     assert export(project, "ply") == project / "export" / "splats.ply"
     assert export(project, "colmap") == project / "export" / "colmap"
+
+
+@pytest.mark.parametrize("format", ["compressed-ply", "splat", "spz", "sog", "splat-glb"])
+def test_splats_come_back_upright_from_every_splat_format(project: Path, format: str) -> None:
+    made = export(project, format)
+    assert made.parent == project / "export"
+    expected = read_ply(project / "splats.ply").means.sort(dim=0).values
+    assert torch.allclose(read_splats(made).means.sort(dim=0).values, expected, atol=1e-3)
+
+
+def test_a_format_that_cannot_hold_the_splats_is_a_reason(project: Path) -> None:
+    splats = read_ply(project / "splats.ply")
+    splats.means[0, 0] = 1e8
+    write_ply(splats, project / "splats.ply")
+    with pytest.raises(ReconError, match="beyond what SPZ"):
+        export(project, "spz")
+    assert not list((project / "export").iterdir())
 
 
 def test_exporting_onto_the_project_file_itself_changes_nothing(project: Path) -> None:
@@ -88,8 +106,8 @@ def test_a_damaged_result_is_not_exported(project: Path, tmp_path: Path) -> None
 def test_other_folders_and_formats_are_refused(project: Path, tmp_path: Path) -> None:
     with pytest.raises(ReconError, match="no project"):
         export(tmp_path, "ply")
-    with pytest.raises(ValueError, match="ply, glb, colmap"):
-        export(project, "docx")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="splat-glb, glb, colmap"):
+        export(project, "docx")
 
 
 def test_an_impossible_destination_is_an_error_the_user_can_mend(project: Path, tmp_path: Path) -> None:

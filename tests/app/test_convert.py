@@ -1,0 +1,83 @@
+"""`handful convert`: one splat file becomes another; what cannot be is a sentence."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.cli import run_command
+from app.late_progress import PATIENCE_S, late_progress
+from app.progress_display import Quiet
+from recon.errors import ReconError
+from recon.progress import PipelineEvent
+from splatting.formats import read_splats, write_splats
+from tests.splat_files import random_gaussians
+
+
+def test_a_scene_goes_through_every_format_and_stays_upright(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gaussians = random_gaussians(200)
+    names = ["a.ply", "b.glb", "c.sog", "d.compressed.ply", "e.spz", "f.ply", "g.splat"]
+    write_splats(gaussians, tmp_path / names[0])
+    for source, destination in itertools.pairwise(names):
+        assert run_command(["convert", str(tmp_path / source), str(tmp_path / destination)]) == 0
+        assert capsys.readouterr().out.strip() == str(tmp_path / destination)
+    read = read_splats(tmp_path / "g.splat").means
+    assert torch.allclose(read.sort(dim=0).values, gaussians.means.sort(dim=0).values, atol=0.02)
+
+
+def test_up_can_be_said_for_both_files(tmp_path: Path) -> None:
+    gaussians = random_gaussians(5)
+    write_splats(gaussians, tmp_path / "a.splat", up="+y")
+    run_command(["convert", str(tmp_path / "a.splat"), str(tmp_path / "b.spz"), "--up", "+y", "--up-out=-y"])
+    read = read_splats(tmp_path / "b.spz", up="-y").means
+    assert torch.allclose(read.sort(dim=0).values, gaussians.means.sort(dim=0).values, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "destination", "words"),
+    [
+        ("a.ply", b"ply\nnothing", "b.spz", "header has no end"),
+        ("a.docx", b"", "b.spz", "is not named as a file of Gaussians"),
+        ("a.spz", b"NGSP", "b.ply", "ends within its header"),
+        ("a.sog", b"PK", "b.ply", "is no zip archive"),
+        ("a.ply", b"", "b.docx", "is not named as a file of Gaussians"),
+    ],
+)
+def test_files_that_are_none_are_refused_in_a_sentence(
+    tmp_path: Path, source: str, content: bytes, destination: str, words: str
+) -> None:
+    (tmp_path / source).write_bytes(content)
+    with pytest.raises(ReconError, match=words) as caught:
+        run_command(["convert", str(tmp_path / source), str(tmp_path / destination)])
+    assert "\n" not in caught.value.message
+    assert not (tmp_path / destination).exists()
+
+
+def test_folders_are_neither_read_nor_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "folder.ply").mkdir()
+    write_splats(random_gaussians(3), tmp_path / "a.ply")
+    with pytest.raises(ReconError, match="cannot be read"):
+        run_command(["convert", str(tmp_path / "folder.ply"), str(tmp_path / "b.ply")])
+    with pytest.raises(ReconError, match="cannot be written"):
+        run_command(["convert", str(tmp_path / "a.ply"), str(tmp_path / "folder.ply")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "folder.ply"]
+
+
+class Recorder(Quiet):
+    def __init__(self) -> None:
+        self.fractions: list[float] = []
+
+    def progress(self, event: PipelineEvent) -> None:
+        self.fractions.append(event.overall_fraction)
+
+
+def test_progress_is_shown_from_the_third_second_on() -> None:
+    recorder, seconds = Recorder(), [0.0]
+    with late_progress(create=lambda: recorder, now=lambda: seconds[0]) as progress:
+        progress(1, 4, "")
+        seconds[0] = PATIENCE_S
+        progress(2, 4, "")
+    assert recorder.fractions == [0.5]
