@@ -176,7 +176,7 @@ class _Bundle:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height by the first chunk of a WebP file, (0, 0) if it is none; to open one takes memory for all pixels.
+    """Width and height by the first chunk of a WebP file, (0, 0) if it is none. Opening one takes memory for all of it.
 
     Source: the WebP container specification.
     """

@@ -28,10 +28,10 @@ def test_a_scene_goes_through_every_format_and_stays_upright(
     assert torch.allclose(read.sort(dim=0).values, gaussians.means.sort(dim=0).values, atol=0.02)
 
 
-def test_up_can_be_said_for_both_files(tmp_path: Path) -> None:
+def test_where_y_points_can_be_said_for_both_files(tmp_path: Path) -> None:
     gaussians = random_gaussians(5)
     write_splats(gaussians, tmp_path / "a.splat", up="+y")
-    run_command(["convert", str(tmp_path / "a.splat"), str(tmp_path / "b.spz"), "--up", "+y", "--up-out=-y"])
+    run_command(["convert", str(tmp_path / "a.splat"), str(tmp_path / "b.spz"), "--y", "up", "--y-out", "down"])
     read = read_splats(tmp_path / "b.spz", up="-y").means
     assert torch.allclose(read.sort(dim=0).values, gaussians.means.sort(dim=0).values, atol=1e-2)
 

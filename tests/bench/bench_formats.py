@@ -1,7 +1,8 @@
 """Every splat format: written by us, read by us and by programs that are not ours.
 
-Prints one table: how far what was read is from what was written, the size and the seconds. The Gaussians are random,
-so that nothing can be shared between them. Independent readers are used where they are found, and named where not:
+Prints one table: how far what was read is from what was written, the size and the CPU seconds. The Gaussians are
+random, so that nothing can be shared between them. Independent readers are used where they are found, and named where
+not:
 
 - gaussforge: the Python package;
 - gsply: the Python package, or one in another environment whose interpreter `GSPLY_PYTHON` names;
@@ -20,14 +21,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import torch
 
 from splatting.formats import FORMATS
 from splatting.formats.frames import half_turn
 from splatting.formats.ply import read_ply, write_ply
+from splatting.formats.spz import write_spz
 from splatting.gaussians import Gaussians
+from splatting.transforms import transformed
 from tests.splat_files import Errors, errors, random_gaussians, stored_order
 
 # A reader makes a PLY of a file: `reader(file, its suffix, ply)`.
@@ -38,6 +44,7 @@ import sys, gsply
 read = {".spz": gsply.read_spz, ".sog": getattr(gsply, "sogread", None)}.get(sys.argv[2], gsply.plyread)
 gsply.plywrite(sys.argv[3], read(sys.argv[1]))
 """
+VERSIONS: tuple[Literal[3, 4], ...] = (3, 4)
 READABLE = {
     "gaussforge": (".ply", ".compressed.ply", ".splat", ".spz", ".sog"),
     "gsply": (".ply", ".compressed.ply", ".spz", ".sog"),
@@ -86,28 +93,38 @@ def independent_readers() -> tuple[dict[str, Reader], list[str]]:
     return here, [name for name in readers if name not in here]
 
 
+def cases() -> Iterator[tuple[str, str, Callable[[Gaussians, Path], None]]]:
+    """What is written: a label, the suffix, the writer."""
+    for suffix, splat_format in FORMATS.items():
+        if suffix == ".spz":
+            for version in VERSIONS:
+                yield f"SPZ {version}", suffix, partial(write_spz, version=version)
+            yield "SPZ 4, harmonics of 5 bits", suffix, partial(write_spz, sh_bits=5)
+        else:
+            yield splat_format.label, suffix, splat_format.write
+
+
 def rows(n: int, folder: Path, readers: dict[str, Reader]) -> Iterator[str]:
     """A row of the table for each format and reader."""
     gaussians = random_gaussians(n)
-    for suffix, splat_format in FORMATS.items():
+    for label, suffix, write in cases():
         file = folder / f"scene{suffix}"
-        written_s = _seconds(lambda: splat_format.write(gaussians, file))  # noqa: B023 - called at once
+        written_s = _cpu_seconds(partial(write, gaussians, file))
         expected = gaussians.select(stored_order(suffix, gaussians))
-        head = f"{splat_format.label} | {file.stat().st_size / 1e3:,.0f} | {written_s:.2f}"
         read: list[Gaussians] = []
-        read_s = _seconds(lambda: read.append(splat_format.read(file)))  # noqa: B023
-        yield _row(head, "ours", f"{read_s:.2f}", errors(expected, read[0]))
+        read_s = _cpu_seconds(lambda: read.append(FORMATS[suffix].read(file)))  # noqa: B023 - called at once
+        head = f"{label} | {file.stat().st_size / 1e3:,.0f} | {written_s:.2f} | {read_s:.2f}"
+        yield _row(head, "ours", errors(expected, read[0]))
         for name, reader in readers.items():
             if suffix in READABLE[name]:
                 ply = folder / f"{name}{suffix}.ply"
                 try:
-                    # Some print to standard output from C++.
                     with _silenced():
                         reader(file, suffix, ply)
                 except RuntimeError as error:
-                    yield f"| {head} | {name} | could not: {str(error)[:90]} | | | | | | |"
+                    yield f"| {label} | | | | {name} | could not: {str(error)[:120]} | | | | | |"
                     continue
-                yield _row(head, name, "", errors(expected, read_ply(ply)))
+                yield _row(f"{label} | | |", name, errors(expected, read_ply(ply)))
     if "splat-transform" in readers:
         yield _their_glb(gaussians, folder)
 
@@ -117,34 +134,30 @@ def _their_glb(gaussians: Gaussians, folder: Path) -> str:
     source, made = folder / "scene.ply", folder / "theirs.glb"
     _run(["node", os.environ["SPLAT_TRANSFORM"], "-q", "-w", str(source), str(made)])
     turned = _about_z(gaussians)
-    head = f"glTF of splat-transform | {made.stat().st_size / 1e3:,.0f} | "
-    return _row(head, "ours", "", errors(turned, FORMATS[".glb"].read(made)))
+    head = f"glTF of splat-transform | {made.stat().st_size / 1e3:,.0f} | | "
+    return _row(head, "ours", errors(turned, FORMATS[".glb"].read(made)))
 
 
 def _about_z(gaussians: Gaussians) -> Gaussians:
     """As splat-transform turns a PLY: by 180 degrees about z."""
-    import numpy as np
-
-    from splatting.transforms import transformed
-
     return transformed(gaussians, 1.0, np.diag([-1.0, -1.0, 1.0]), np.zeros(3))
 
 
-def _row(head: str, reader: str, seconds: str, found: Errors) -> str:
+def _row(head: str, reader: str, found: Errors) -> str:
     numbers = [found.xyz, found.log_scale, found.rotation_deg, found.opacity, found.dc, found.sh]
     cells = ["–" if value != value else "0" if value == 0 else f"{value:.2g}" for value in numbers]
-    return f"| {head} | {reader} | {seconds} | {' | '.join(cells)} |"
+    return f"| {head} | {reader} | {' | '.join(cells)} |"
 
 
-def _seconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _cpu_seconds(action: Callable[[], object]) -> float:
+    start = time.process_time()
     action()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """Standard output to nowhere, that of libraries too."""
+    """Standard output to nowhere, that of C++ too, where some readers talk."""
     sys.stdout.flush()
     kept = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -166,7 +179,9 @@ def main() -> None:
     torch.set_num_threads(2)
     print(f"{count:,} random Gaussians, harmonics of degree 3 with a spread of 0.088; torch {torch.__version__}")
     print(f"independent readers: {', '.join(readers) or 'none'}; absent: {', '.join(absent) or 'none'}\n")
-    print("| format | kB | s to write | read by | s to read | xyz | log-scale | rotation ° | opacity | dc | SH rmse |")
+    print(
+        "| format | kB | CPU s to write | to read | read by | xyz | log-scale | rotation ° | opacity | dc | SH rmse |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for row in rows(count, Path(folder), readers):
