@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from splatting.formats.arrays import Floats, SplatArrays, logits_of_codes, opacity_codes, to_arrays, to_gaussians
 from splatting.formats.morton import morton_order
-from splatting.formats.ply_header import PlyElement, PlyHeader, check_size, read_header
+from splatting.formats.ply_header import PlyElement, PlyHeader, check_size, read_header, read_rows
 from splatting.formats.quaternions import from_smallest_three, smallest_three
 from splatting.formats.whole_files import whole_file
 from splatting.gaussians import Gaussians
@@ -111,7 +111,9 @@ def read_compressed_ply(path: Path) -> Gaussians:
         layouts = [element.layout for element in elements if element.layout is not None]
         sizes = [element.count * layout.itemsize for element, layout in zip(elements, layouts, strict=True)]
         check_size(file, sum(sizes), path)
-        tables = [np.fromfile(file, layout, element.count) for element, layout in zip(elements, layouts, strict=True)]
+        tables = [
+            read_rows(file, layout, element.count, path) for element, layout in zip(elements, layouts, strict=True)
+        ]
     chunks, packed = tables[:2]
     chunk = np.arange(len(packed)) // _CHUNK
     largest = packed["packed_rotation"] >> 30

@@ -5,7 +5,6 @@ Source: `convert.py` and `main.js` of antimatter15/splat. Viewers draw what has 
 come first.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +63,7 @@ def read_splat(path: Path) -> Gaussians:
     with path.open("rb") as file:
         rows = np.fromfile(file, _ROW, size // _ROW.itemsize)
     if len(rows) * _ROW.itemsize != size:
-        raise ValueError(f"{os.fspath(path)}: ended while it was read")
+        raise ValueError(f"{path}: ended while it was read")
     if not (rows["scale"] >= 0).all():
         raise ValueError(f"{path}: a scale is negative or no number")
     quats = (rows["quat"].astype(np.float32) - 128) / 128

@@ -15,7 +15,7 @@ import torch
 
 from splatting.formats.arrays import Floats, SplatArrays, to_gaussians
 from splatting.formats.frames import Up
-from splatting.formats.ply_header import PlyHeader, check_size, read_header
+from splatting.formats.ply_header import PlyHeader, check_size, read_header, read_rows
 from splatting.formats.whole_files import whole_file
 from splatting.gaussians import Gaussians
 
@@ -78,7 +78,7 @@ def read_ply(path: Path) -> Gaussians:
         groups = [_POSITION, _SCALE, _ROTATION, ["opacity"], _DC, _rest_names(num_rest)]
         columns = [np.empty((count, len(names)), np.float32) for names in groups]
         for start in range(0, count, _BLOCK_ROWS):
-            rows = np.fromfile(file, layout, min(_BLOCK_ROWS, count - start))
+            rows = read_rows(file, layout, min(_BLOCK_ROWS, count - start), path)
             with np.errstate(over="ignore"):  # doubles beyond float32 become infinite, and are refused below
                 for names, column in zip(groups, columns, strict=True):
                     for i, name in enumerate(names):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 _MAX_HEADER_BYTES = 1 << 16
 _MAX_LINE_BYTES = 1024
@@ -74,6 +75,18 @@ def check_size(file: BinaryIO, num_bytes: int, path: Path) -> None:
     available = os.fstat(file.fileno()).st_size - file.tell()
     if num_bytes > available:
         raise ValueError(f"{path}: {num_bytes} bytes of rows promised, {available} bytes there")
+
+
+def read_rows(file: BinaryIO, layout: np.dtype, count: int, path: Path) -> NDArray:
+    """The next rows of a file.
+
+    Raises:
+        ValueError: there are fewer, as when the file is being written.
+    """
+    rows = np.fromfile(file, layout, count)
+    if len(rows) != count:
+        raise ValueError(f"{path}: ended while it was read")
+    return rows
 
 
 def _element(path: Path, name: str, count: int, properties: list[tuple[str, str]]) -> PlyElement:

@@ -122,7 +122,7 @@ def rows(n: int, folder: Path, readers: dict[str, Reader]) -> Iterator[str]:
                     with _silenced():
                         reader(file, suffix, ply)
                 except RuntimeError as error:
-                    yield f"| {label} | | | | {name} | could not: {str(error)[:120]} | | | | | |"
+                    yield f"| {label} | | | | {name} | could not: {str(error).split(' (')[0]} | | | | | |"
                     continue
                 yield _row(f"{label} | | |", name, errors(expected, read_ply(ply)))
     if "splat-transform" in readers:

@@ -31,6 +31,7 @@ BOUNDS = {
     ".glb": Errors(0, 1e-6, 1e-4, 1e-6, 0, 0),
 }
 SUFFIXES = tuple(FORMATS)
+RECORDED = Path(__file__).with_name("recorded")
 
 
 def assert_within(found: Errors, bounds: Errors) -> None:
@@ -64,6 +65,28 @@ def test_gaussforge_reads_the_same_from_our_files(tmp_path: Path, suffix: str) -
     bounds = {**vars(BOUNDS[suffix]), "rotation_deg": BOUNDS[suffix].rotation_deg + 1e-4}
     bounds["opacity"] += 1e-6
     assert_within(found, Errors(**bounds))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "bounds"),
+    [
+        (".compressed.ply", Errors(2e-3, 2e-3, 0.12, 1.1e-3, 5e-3, 0.0105)),
+        # Harmonics of the first degree in 5 bits.
+        (".spz", Errors(2e-4, 0.03, 0.1, 1.1e-3, 0.008, 0.036)),
+        (".sog", Errors(2e-4, 0.01, 0.7, 4e-3, 0.01, 0.005)),
+        (".glb", Errors(1e-6, 1e-6, 1e-3, 1e-6, 1e-6, 1e-6)),
+    ],
+)
+def test_we_read_what_splat_transform_wrote_upright(suffix: str, bounds: Errors) -> None:
+    # recorded/scene.ply, y down and without a comment for splat-transform, which made the other files of it:
+    #   splat-transform -g cpu scene.ply scene.glb
+    scene = read_splats(RECORDED / "scene.ply")
+    if suffix == ".glb":  # it turns the scene upright about z, we about x
+        scene = transformed(read_ply(RECORDED / "scene.ply"), 1.0, np.diag([-1.0, -1.0, 1.0]), np.zeros(3))
+    read = read_splats(RECORDED / f"scene{suffix}")
+    nearest = torch.cdist(read.means, scene.means).argmin(1)
+    assert sorted(nearest.tolist()) == list(range(len(scene)))
+    assert_within(errors(scene.select(nearest), read), bounds)
 
 
 def test_glb_files_hold_their_points_for_programs_that_know_no_splats(tmp_path: Path) -> None:
