@@ -10,7 +10,8 @@ EXAMPLES = (
     "handful export out/room --to ply -o room.ply        Gaussian splats, as they lie in the project",
     "handful export out/room --to spz -o room.spz        a fifth of the size; also splat, sog, splat-glb",
     "handful export out/room --to glb -o room.glb        the mesh",
-    "handful export out/room --to colmap -o room_model   cameras, points and undistorted images",
+    "handful export out/room --to html -o room.html      one offline page that any browser shows",
+    "handful export out/room --to colmap -o room_model   cameras and undistorted photos; also transforms",
 )
 
 

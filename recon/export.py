@@ -3,6 +3,7 @@
 `EXPORTERS` is the table: a new format is one more row. What a row needs is imported when it is used.
 """
 
+import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -37,21 +38,23 @@ class Exporter:
     is_folder: bool = False
 
 
-_COLMAP_FILES = ("cameras.txt", "images.txt", "points3D.txt")
+_COLMAP_FILES = tuple(f"cameras/{name}.txt" for name in ("cameras", "images", "points3D"))
 
 
 def export(project: Path, format: str, destination: Path | None = None, *, progress: Progress = no_progress) -> Path:
     """Write a result of a project folder in a format of `EXPORTERS`.
 
-    "ply" is the 3DGS PLY and "glb" the mesh, both as they lie in the project; "colmap" a folder with the COLMAP text
-    model in `sparse/0` and the undistorted photos that it describes in `images`, as COLMAP and splat trainers expect
-    them. The other splat formats are those of `splatting.formats`, with up where other programs expect it.
+    "ply" is the 3DGS PLY and "glb" the mesh, both as they lie in the project; "colmap",
+    "colmap-bin" and "transforms" folders with the cameras and the undistorted photos, see `recon.camera_exports`;
+    "html" a page that shows the splats, see `recon.html_viewer`. The other splat formats are those of
+    `splatting.formats`, with up where other programs expect it.
 
     Args:
         project: the project folder.
         format: a key of `EXPORTERS`.
-        destination: file, or folder for "colmap", to write; if None, or an existing folder for a file format, a name
-            of our own there (None: in `project/export`). What stands there is replaced, folders only if this made them.
+        destination: file, or folder for formats that are one, to write; if None, or an existing folder for a file
+            format, a name of our own there (None: in `project/export`). What stands there is replaced, folders only if
+            this made them.
         progress: called by formats that take long.
 
     Returns:
@@ -141,35 +144,26 @@ def _copy_file(source: Path, destination: Path, progress: Progress) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _copy_colmap(project: Path, destination: Path, progress: Progress) -> None:
-    if destination.exists() and not _is_replaceable(destination):
-        raise ReconError(f"{destination} holds something else.", "Name a new or empty folder with -o.")
-    aside = destination.with_name(destination.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        model = aside / "sparse" / "0"
-        model.mkdir(parents=True)
-        for name in _COLMAP_FILES:
-            shutil.copyfile(project / "cameras" / name, model / name)
-        if (project / "images").is_dir():
-            shutil.copytree(project / "images", aside / "images")
-        if destination.exists():
-            shutil.rmtree(destination)
-        os.replace(aside, destination)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def _project_itself(project: Path) -> Path:
+    return project
 
 
-def _is_replaceable(folder: Path) -> bool:
-    """Empty, or an earlier export and nothing else."""
-    if not folder.is_dir():
-        return False
-    inside = {entry.name for entry in folder.iterdir()}
-    return not inside or (inside <= {"sparse", "images"} and (folder / "sparse" / "0" / "cameras.txt").is_file())
+def _through(module: str, function: str) -> Callable[[Any, Path, Progress], None]:
+    """Writes by `function(project, destination)` of a module."""
+
+    def save(project: Any, destination: Path, progress: Progress) -> None:
+        getattr(importlib.import_module(module), function)(project, destination)
+
+    return save
 
 
 def _splats(suffix: str, default_name: str) -> Exporter:
     return Exporter("Gaussian splats", "splats", ("splats.ply",), default_name, _read_splats, _write_splats(suffix))
+
+
+def _cameras(function: str, default_name: str, *needs: str, is_folder: bool = True) -> Exporter:
+    save = _through("recon.camera_exports", function)
+    return Exporter("cameras", "cameras", needs, default_name, _project_itself, save, is_folder)
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -180,13 +174,16 @@ EXPORTERS: dict[str, Exporter] = {
     "sog": _splats(".sog", "splats.sog"),
     "splat-glb": _splats(".glb", "splats.glb"),
     "glb": Exporter("mesh", "mesh", ("mesh.glb",), "mesh.glb", _checked_mesh_file, _copy_file),
-    "colmap": Exporter(
-        "cameras",
-        "cameras",
-        tuple(f"cameras/{name}" for name in _COLMAP_FILES),
-        "colmap",
-        lambda project: project,
-        _copy_colmap,
-        is_folder=True,
+    "colmap": _cameras("export_colmap", "colmap", *_COLMAP_FILES),
+    "colmap-bin": _cameras("export_colmap_binary", "colmap", *_COLMAP_FILES),
+    "transforms": _cameras("export_transforms", "transforms", *_COLMAP_FILES),
+    "cameras": _cameras("export_cameras", "cameras.json", "cameras.json", is_folder=False),
+    "html": Exporter(
+        "Gaussian splats",
+        "splats",
+        ("splats.ply", "cameras.json"),
+        "scene.html",
+        _project_itself,
+        _through("recon.html_viewer", "export_html"),
     ),
 }

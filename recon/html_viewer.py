@@ -26,8 +26,8 @@ from recon.errors import ReconError
 from recon.html_splats import drawable_part, pack_splats
 from recon.whole_files import write_whole
 from splatting.camera import Camera
+from splatting.formats.ply import read_ply
 from splatting.gaussians import Gaussians
-from splatting.ply import read_ply
 
 SCRIPTS = ("camera.js", "splats.js", "renderer.js", "frusta.js", "controls.js", "interface.js", "viewer.js")
 BACKGROUND = (16, 19, 23)  # #101317, as in viewer.css

@@ -28,8 +28,8 @@ from recon.stages import StageRunner
 from recon.summary import Results
 from splatting import rasterizer
 from splatting.camera import Camera
+from splatting.formats.ply import read_ply
 from splatting.gaussians import Gaussians
-from splatting.ply import read_ply
 from tests.synthetic import arc_of_cameras, write_photos
 
 FILES = ("points.ply", "splats.ply", "mesh.glb", "cameras.json", "cameras/images.txt", "cameras/points3D.txt")

@@ -22,8 +22,8 @@ from recon.html_splats import RECORD, drawable_part, pack_splats
 from recon.html_viewer import BACKGROUND, PagePhoto, export_html, write_html
 from recon.scene import View
 from splatting.camera import Camera
+from splatting.formats.ply import write_ply
 from splatting.gaussians import Gaussians, concatenate
-from splatting.ply import write_ply
 from splatting.rasterizer import create
 from splatting.spherical_harmonics import num_bases, rgb_from_sh
 from tests.browser import Browser, find_browser

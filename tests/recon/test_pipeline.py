@@ -19,8 +19,8 @@ from recon.mesh_files import read_mesh
 from recon.pipeline import reconstruct
 from recon.progress import Cancelled, PipelineEvent
 from recon.report import Report, read_report
-from splatting.rasterizer import create
 from splatting.formats.ply import read_ply
+from splatting.rasterizer import create
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 HELD_OUT = "DSC_0426.jpg"
