@@ -273,6 +273,36 @@ void adam_step(FloatsOut<nb::ndim<2>> value, Plane gradient, FloatsOut<nb::ndim<
   chosen.kernels->adam_step(work, static_cast<int>(count), threads);
 }
 
+// Orders Gaussians for one view after the other; its scratch memory stays.
+struct DepthSorter {
+  Memory scratch;
+};
+
+int back_to_front(DepthSorter& sorter, Triples means, int count, Floats<nb::shape<4>> depth_row, float near,
+                  nb::ndarray<uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> order) {
+  require(count >= 0 && static_cast<size_t>(count) <= means.shape(0), "count must be at most the number of Gaussians");
+  require(order.shape(0) >= static_cast<size_t>(count), "order must have room for count numbers");
+  require(near > 0.f, "near must be positive");
+  nb::gil_scoped_release release;
+  return chosen.kernels->back_to_front(means.data(), count, depth_row.data(), near, sorter.scratch, order.data());
+}
+
+void view_colours(Triples means, Coefficients sh, int degree, Floats<nb::shape<3>> center, int count,
+                  nb::ndarray<uint8_t, nb::shape<-1, 4>, nb::c_contig, nb::device::cpu> rgbx) {
+  size_t n = means.shape(0), used = static_cast<size_t>(degree + 1) * (degree + 1);
+  require(sh.shape(0) == n, "means and sh must be of the same number of Gaussians");
+  require(degree >= 0 && degree <= 3 && used <= sh.shape(1), "degree must be 0 to 3, and not above that of sh");
+  require(count >= 0 && static_cast<size_t>(count) <= n, "count must be at most the number of Gaussians");
+  require(rgbx.shape(0) >= static_cast<size_t>(count), "rgbx must have room for count colours");
+  Splats splats{};
+  splats.means = means.data(), splats.sh = sh.data(), splats.count = count;
+  splats.sh_stored = static_cast<int>(sh.shape(1)), splats.sh_used = static_cast<int>(used);
+  View view{};
+  for (int axis = 0; axis < 3; axis++) view.center[axis] = center.data()[axis];
+  nb::gil_scoped_release release;
+  chosen.kernels->view_colours(splats, view, count, rgbx.data());
+}
+
 }  // namespace
 }  // namespace handful
 
@@ -319,4 +349,13 @@ NB_MODULE(_native, m) {
   m.def("adam_step", &handful::adam_step, nb::arg("value"), nb::arg("gradient"), nb::arg("mean"), nb::arg("square"),
         nb::arg("rates"), nb::arg("beta1"), nb::arg("beta2"), nb::arg("epsilon"), nb::arg("step"), nb::arg("threads"),
         "One step of Adam on value [N, C] in place, with a rate for every column [C]; step counts from 1.");
+  nb::class_<DepthSorter>(m, "DepthSorter", "Scratch memory of `back_to_front`; for one thread at a time.")
+      .def(nb::init<>());
+  m.def("back_to_front", &handful::back_to_front, nb::arg("sorter"), nb::arg("means"), nb::arg("count"),
+        nb::arg("depth_row"), nb::arg("near"), nb::arg("order"),
+        "Write into order [>= count] which of the first count Gaussians have a depth row . (x, y, z, 1) >= near, the "
+        "farthest first; returns how many.");
+  m.def("view_colours", &handful::view_colours, nb::arg("means"), nb::arg("sh"), nb::arg("degree"), nb::arg("center"),
+        nb::arg("count"), nb::arg("rgbx"),
+        "Write the first three bytes of rgbx [>= count, 4]: colours of the first count Gaussians seen from center [3].");
 }

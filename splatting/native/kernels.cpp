@@ -22,6 +22,7 @@ namespace {
 #include "project_backward.h"
 #include "loss.h"
 #include "adam.h"
+#include "view_order.h"
 
 void forward(Frame& frame, const Splats& splats, const View& view, const float* background, const Pictures& out,
              int threads) {
@@ -45,6 +46,6 @@ void backward(Frame& frame, const Splats& splats, const View& view, const Pictur
 }  // namespace
 
 extern const Kernels kernels;
-const Kernels kernels = {forward, backward, photometric_loss, adam_step};
+const Kernels kernels = {forward, backward, photometric_loss, adam_step, back_to_front, view_colours};
 
 }  // namespace handful::HANDFUL_ISA

@@ -118,6 +118,9 @@ struct Kernels {
   double (*photometric_loss)(const float* rgb, const float* target, const uint8_t* valid, int height, int width,
                              float ssim_weight, float* gradient, int threads);
   void (*adam_step)(const AdamStep&, int count, int threads);
+  int (*back_to_front)(const float* means, int count, const float row[4], float near, Memory& scratch,
+                       uint32_t* order);
+  void (*view_colours)(const Splats&, const View&, int count, uint8_t* rgbx);
 };
 
 }  // namespace handful
