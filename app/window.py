@@ -35,6 +35,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.progress_display import duration
+from app.viewport import Viewport
 from app.window_run import CANCELLED, ReconstructionRun
 from recon.photo_loading import PHOTO_SUFFIXES
 
@@ -110,12 +111,12 @@ class PhotoList(QListWidget):
 
 
 class MainWindow(QMainWindow):
-    """Photos on the left, what to do and what happens on the right."""
+    """Photos on the left, the scene in the middle, what to do and what happens on the right."""
 
     def __init__(self, out: Path | None = None) -> None:
         super().__init__()
         self.setWindowTitle("Handful")
-        self.resize(980, 600)
+        self.resize(1280, 720)
         self.run = ReconstructionRun(self)
         self.photo_list = PhotoList()
         self.output = QLineEdit(str(out) if out else "")
@@ -129,6 +130,10 @@ class MainWindow(QMainWindow):
         self.folder_button = _button("Open folder", lambda: self._open(""))
         self.bar = QProgressBar()
         self.bar.setRange(0, PROGRESS_STEPS)
+        self.viewport = Viewport()
+        self.viewport.hide()  # until there is something to see
+        self.viewport.failed.connect(lambda message, hint: self._note(f"{message} {hint}".strip()))
+        self.viewport.shown.connect(lambda _: self.viewport.show())
         self.status = QLabel("Drop 3 to 20 photos of one thing or place here.")
         self.messages = QPlainTextEdit()
         self.messages.setReadOnly(True)
@@ -143,6 +148,8 @@ class MainWindow(QMainWindow):
         model.rowsRemoved.connect(self._update_buttons)
         self.output.textChanged.connect(self._update_buttons)
         self._update_buttons()
+        if out is not None and (out / "splats.ply").is_file():
+            self.viewport.open_project(out)
 
     def build(self) -> None:
         """Start a reconstruction of the photos in the list."""
@@ -176,6 +183,7 @@ class MainWindow(QMainWindow):
         left.addLayout(_row(_button("Add photos …", self._choose_photos), _button("Remove", self._remove)))
         both = QHBoxLayout()
         both.addLayout(left, 3)
+        both.addWidget(self.viewport, 5)
         both.addLayout(right, 2)
         center = QWidget()
         center.setLayout(both)
@@ -203,6 +211,8 @@ class MainWindow(QMainWindow):
         texts = {0: "Done.", 3: "Done; some photos were left out.", CANCELLED: "Cancelled; Build resumes."}
         self.status.setText(texts.get(exit_code, "There is no result."))
         self._update_buttons()
+        if "splats" in outputs:
+            self.viewport.open_project(Path(self.output.text()))
 
     def _note(self, text: str) -> None:
         self.messages.appendPlainText(text)

@@ -1,0 +1,99 @@
+"""Files and project folders that can be looked at, in the form that the viewport uploads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.viewport_data import MeshArrays, PhotoFrustum, PreparedSplats, prepare_mesh, prepare_splats
+from recon.errors import ReconError
+
+if TYPE_CHECKING:
+    from splatting.gaussians import Gaussians
+
+SPLAT_SUFFIXES = (".ply",)
+MESH_SUFFIXES = (".glb", ".ply", ".obj", ".stl")
+SUFFIXES = tuple(sorted({*SPLAT_SUFFIXES, *MESH_SUFFIXES}))
+_HEADER_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class ShownProject:
+    """What there is to see in a project folder; what is missing is None or empty."""
+
+    splats: PreparedSplats | None
+    mesh: MeshArrays | None
+    photos: tuple[PhotoFrustum, ...]
+
+
+def read_shown(path: Path) -> PreparedSplats | MeshArrays:
+    """Read a file of splats or of a mesh.
+
+    Raises:
+        ReconError: it cannot be read, is damaged or of no kind that we know.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ReconError(f"{path.name} is of no kind that can be shown.", f"These can: {', '.join(SUFFIXES)}.")
+    try:
+        if _holds_splats(path):
+            return prepare_splats(_read_splats(path))
+        from recon.mesh_files import read_mesh  # trimesh takes most of a second to load
+
+        return prepare_mesh(read_mesh(path))
+    except OSError as error:
+        raise ReconError(f"{path.name} cannot be read: {error.strerror or error}.", "Check the path.") from error
+    except ValueError as error:
+        what = str(error).removeprefix(f"{path}: ")
+        raise ReconError(f"{path.name} cannot be shown: {what}.", "Export it again from where it was made.") from error
+
+
+def read_project(folder: Path) -> ShownProject:
+    """Read splats, mesh and placed photos of a project folder.
+
+    Raises:
+        ReconError: a file is there but damaged, or there is nothing to see at all.
+    """
+    files = {name: folder / name for name in ("splats.ply", "mesh.glb")}
+    splats, mesh = (read_shown(path) if path.is_file() else None for path in files.values())
+    photos = read_photos(folder) if (folder / "cameras.json").is_file() else ()
+    if splats is None and mesh is None and not photos:
+        raise ReconError(f"There is nothing to see in {folder.name} yet.", "Build it first.")
+    assert splats is None or isinstance(splats, PreparedSplats)
+    assert mesh is None or isinstance(mesh, MeshArrays)
+    return ShownProject(splats, mesh, photos)
+
+
+def read_photos(folder: Path) -> tuple[PhotoFrustum, ...]:
+    """The placed photos of a project folder, with their undistorted pictures where they are there.
+
+    Raises:
+        ReconError: the cameras cannot be read.
+    """
+    import imageio.v3 as iio
+
+    from recon.camera_files import read_cameras
+
+    photos = []
+    for name, distorted in read_cameras(folder).items():
+        path = folder / "images" / name
+        rgb = np.asarray(iio.imread(path))[..., :3] if path.is_file() else None
+        photos.append(PhotoFrustum(name, distorted.camera, rgb))
+    return tuple(photos)
+
+
+def _read_splats(path: Path) -> "Gaussians":
+    """The one place that decides what reads splats."""
+    from splatting.ply import read_ply
+
+    return read_ply(path)
+
+
+def _holds_splats(path: Path) -> bool:
+    """By the name; PLY files hold either, but only splats have harmonics."""
+    suffix = path.suffix.lower()
+    if suffix in SPLAT_SUFFIXES and suffix in MESH_SUFFIXES:
+        with path.open("rb") as file:
+            return b"f_dc_0" in file.read(_HEADER_BYTES)
+    return suffix in SPLAT_SUFFIXES

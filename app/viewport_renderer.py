@@ -1,0 +1,179 @@
+"""One picture of the viewport, from its layers; knows OpenGL but not Qt."""
+
+import time
+from dataclasses import dataclass
+
+import moderngl
+import numpy as np
+
+from app.viewport_camera import ViewCamera, clip_from_camera, clip_range
+from app.viewport_canvas import Canvas
+from app.viewport_data import MESH_MODES, MeshArrays, Mode, PhotoFrustum, PreparedSplats
+from app.viewport_lines import LinesLayer, Segments
+from app.viewport_mesh import MeshLayer
+from app.viewport_photos import PhotoLayer
+from app.viewport_sorting import SortedView
+from app.viewport_splats import SplatLayer
+from splatting.camera import Camera
+
+FRAME_S = 0.04  # aimed at for the splats while the camera moves
+PIECE_S = 0.03  # at rest the splats come in pieces of so long, so that the window answers
+FEWEST_SPLATS, FIRST_SPLATS = 10_000, 30_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is to be seen.
+
+    Attributes:
+        view, camera: where from; the camera has the size of the framebuffer, px.
+        mode: how.
+        splats, mesh: what; None if there is none.
+        photos: standing in space, `photo_depth` in front of their cameras.
+        lines: over or behind all that.
+        overlay: a photo over the left share of the picture, with an opacity.
+        background: RGB in [0, 1].
+        scale: pixels of the framebuffer in one of the window's.
+    """
+
+    view: ViewCamera
+    camera: Camera
+    mode: Mode = "splats"
+    splats: PreparedSplats | None = None
+    mesh: MeshArrays | None = None
+    photos: tuple[PhotoFrustum, ...] = ()
+    photo_depth: float = 0.1
+    lines: tuple[Segments, ...] = ()
+    overlay: tuple[PhotoFrustum, float, float] | None = None
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: float = 1.0
+
+
+@dataclass
+class _Job:
+    """Splats that are being drawn: what they look like, how many there are and are done, and of which sorted view.
+
+    The view is kept so that its id, a part of the key, is not given to another.
+    """
+
+    key: tuple[object, ...] = ()
+    total: int = 0
+    view: SortedView | None = None
+    drawn: int = 0
+    is_shown: bool = False
+
+
+class Renderer:
+    """Draws pictures into framebuffers of one context; all methods need it to be current."""
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self._context = context
+        self._canvas = Canvas(context)
+        self._splats = SplatLayer(context)
+        self._mesh = MeshLayer(context)
+        self._photos = PhotoLayer(context)
+        self._lines = LinesLayer(context)
+        self._job = _Job()
+        self._piece = FIRST_SPLATS
+        self.moving_count = FIRST_SPLATS  # so many splats fit into a frame while the camera moves
+
+    def framebuffer(self, number: int) -> moderngl.Framebuffer:
+        """A framebuffer that the context already has, such as the window's."""
+        return self._context.detect_framebuffer(number)
+
+    def draw(
+        self, target: moderngl.Framebuffer, picture: Picture, sorted_view: SortedView | None, *, budget: str = "piece"
+    ) -> bool:
+        """Draw one picture.
+
+        Args:
+            target: of the size of `picture.camera`, with a depth buffer.
+            sorted_view: the newest, which may be of an earlier view.
+            budget: "moving": as many splats as a frame allows; "piece": a piece more than the last time; "all".
+
+        Returns:
+            Whether all splats of `sorted_view` are in the picture.
+        """
+        size = picture.camera.width, picture.camera.height
+        is_complete = True
+        has_splats = picture.splats is not None and picture.mode not in MESH_MODES
+        if has_splats and sorted_view is not None:
+            is_complete = self._draw_splats(picture, sorted_view, budget)
+        target.use()
+        self._context.viewport = 0, 0, *size
+        target.clear(*picture.background, 1.0, depth=1.0)
+        if has_splats and sorted_view is not None and self._canvas.is_filled:
+            self._canvas.compose(picture.background)
+        self._draw_rest(picture, size)
+        return is_complete
+
+    def _draw_rest(self, picture: Picture, size: tuple[int, int]) -> None:
+        """Mesh, photos and lines over what is there."""
+        near, far = clip_range(picture.view, *self._extent(picture))
+        cam_from_world = picture.camera.cam_from_world
+        clip = clip_from_camera(picture.camera, near, far) @ cam_from_world
+        if picture.mesh is not None and picture.mode in MESH_MODES:
+            self._mesh.upload(picture.mesh)
+            self._mesh.draw(clip, cam_from_world, picture.mode)
+        overlaid = () if picture.overlay is None else (picture.overlay[0],)
+        self._photos.keep((*picture.photos, *overlaid))
+        if picture.photos:
+            self._photos.draw(picture.photos, picture.photo_depth, clip, picture.camera.center)
+        self._lines.draw(picture.lines, clip, size, picture.scale)
+        if picture.overlay is not None and picture.overlay[0].rgb is not None:
+            photo, share, opacity = picture.overlay
+            self._photos.lay_over(photo, picture.camera, share, opacity)
+        self._context.disable(moderngl.DEPTH_TEST | moderngl.BLEND)
+
+    def _extent(self, picture: Picture) -> tuple[np.ndarray, float]:
+        """A sphere around all that the depth buffer must tell apart: the mesh, and the photos around it."""
+        if picture.mesh is None:
+            return picture.view.pivot, 10 * picture.view.distance
+        eyes = np.array([photo.camera.center for photo in picture.photos]).reshape(-1, 3)
+        reach = np.linalg.norm(eyes - picture.mesh.middle, axis=1).max(initial=0.0) + 2 * picture.photo_depth
+        return picture.mesh.middle, max(4 * picture.mesh.radius, float(reach))
+
+    def _draw_splats(self, picture: Picture, view: SortedView, budget: str) -> bool:
+        is_subset = budget == "moving" and self.moving_count < len(view.splats)
+        limit = self.moving_count if is_subset else view.count
+        camera = _coarse(picture.camera) if is_subset else picture.camera
+        size = camera.width, camera.height
+        key = (id(view), camera.cam_from_world.tobytes(), camera.K.tobytes(), size, picture.mode, limit)
+        if key != self._job.key:
+            order = view.only_first(limit)
+            self._splats.upload_view(view, order)
+            self._canvas.begin(size, picture.mode, view.depth_range)
+            self._job = _Job(key, len(order), view)
+        job = self._job
+        enlargement = view.splats.enlargement(min(limit, view.count)) if picture.mode in ("splats", "depth") else 1.0
+        while not job.is_shown:
+            start = time.perf_counter()
+            count = min(self._piece if budget == "piece" else job.total, job.total - job.drawn)
+            self._canvas.use()
+            self._splats.draw(camera, picture.mode, job.drawn, count, enlargement)
+            job.drawn += count
+            if budget != "all":
+                self._context.finish()
+                self._adapt(budget, count, time.perf_counter() - start)
+            if job.drawn >= job.total:
+                self._canvas.show()
+                job.is_shown = True
+            if budget == "piece":
+                break
+        return job.is_shown
+
+    def _adapt(self, budget: str, count: int, elapsed_s: float) -> None:
+        """Aim at the time that one draw should take; small deviations are left, so that the picture is calm."""
+        wanted = FRAME_S if budget == "moving" else PIECE_S
+        factor = float(np.clip(wanted / max(elapsed_s, 1e-4), 0.5, 2.0))
+        if count < 1000 or 0.75 < factor < 1.33:
+            return
+        if budget == "moving" and (factor < 1 or count >= 0.9 * self.moving_count):
+            self.moving_count = max(int(self.moving_count * factor), FEWEST_SPLATS)
+        elif budget == "piece" and (factor < 1 or count >= self._piece):
+            self._piece = max(int(self._piece * factor), FEWEST_SPLATS)
+
+
+def _coarse(camera: Camera) -> Camera:
+    """Half the pixels each way: blending a quarter of them leaves time for more splats."""
+    return camera.resized(max(camera.width // 2, 1), max(camera.height // 2, 1))
