@@ -57,6 +57,7 @@ log = logging.getLogger(__name__)
 
 REST_MS = 150  # after the last move everything is drawn
 PHOTO_DEPTH = 0.12  # of photos in front of their cameras, in distances of cameras from the scene's middle
+DIVIDER_PX = 8  # from the edge of the photo laid over the picture, it can be dragged
 DARK = (0.11, 0.12, 0.14)
 
 
@@ -112,6 +113,7 @@ class Viewport(QOpenGLWidget):
         self._is_moving = False
         self._has_rested = False
         self._draws_all = False
+        self._holds_divider = False
         self.navigation = Navigation(self, self.height)
         self.navigation.moved.connect(self._view_moved)
         self.navigation.grabbed.connect(self._leave_photo)
@@ -205,7 +207,7 @@ class Viewport(QOpenGLWidget):
         if is_shown and (extent := self._extent()) is not None:
             ground = self._mesh.vertices if self._mesh is not None else self._splats.means  # type: ignore[union-attr]
             lowest = float(np.quantile(ground[:, 1], 0.02))
-            self._ground_lines = grid_segments(*extent, lowest), axis_segments()
+            self._ground_lines = grid_segments(*extent, lowest), axis_segments(extent[1] / 3)
         self.update()
 
     def set_background(self, rgb: tuple[float, float, float]) -> None:
@@ -276,7 +278,10 @@ class Viewport(QOpenGLWidget):
         return None if self._looking_through is None else self._looking_through.name
 
     def set_comparison(self, share: float | None, opacity: float = 1.0) -> None:
-        """While a photo is looked through, cover the left `share` of the picture with it; None: not at all."""
+        """While a photo is looked through, cover the left `share` of the picture with it; None: not at all.
+
+        The user can drag its edge.
+        """
         self._wipe = None if share is None else (float(np.clip(share, 0, 1)), opacity)
         self.update()
 
@@ -385,7 +390,11 @@ class Viewport(QOpenGLWidget):
             self.set_mode(self.modes[0])
         if is_first:
             self._go_home()
-        self._touch()
+        if is_first or self._is_moving or name == "file":
+            self._touch()
+        else:  # a build's next preview: the old picture stays until the new one is whole
+            self._has_rested = False
+            self._come_to_rest()
         self.shown.emit("mesh" if isinstance(scene, MeshArrays) else "points" if scene.source is None else "splats")
 
     def _receive_point(self, name: str, point: NDArray[np.float64] | None) -> None:
@@ -418,7 +427,7 @@ class Viewport(QOpenGLWidget):
     def _picture(self) -> Picture:
         through = None if self.navigation.is_under_way else self._looking_through
         photos = () if through is not None else self._photos
-        lines = (*self._ground_lines, *(self._photo_lines if photos else ()), *self._lines)
+        lines = (*(self._photo_lines if photos else ()), *self._lines)
         return Picture(
             view=self.view,
             camera=self._camera(),
@@ -427,6 +436,7 @@ class Viewport(QOpenGLWidget):
             mesh=self._mesh,
             photos=photos,
             photo_depth=self.photo_depth,
+            ground=() if through is not None else self._ground_lines,
             lines=lines,
             overlay=None if through is None or self._wipe is None else (through, *self._wipe),
             background=self._background,
@@ -489,16 +499,29 @@ class Viewport(QOpenGLWidget):
         self._touch()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None:
+        if event is None:
+            return
+        self._holds_divider = self._is_divider_at(event.position().x())
+        if not self._holds_divider:
             self.navigation.press(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None:
+        if event is None:
+            return
+        if self._holds_divider and self._wipe is not None:
+            self.set_comparison(event.position().x() / self.width(), self._wipe[1])
+        else:
             self.navigation.drag(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None:
+        if event is not None and not self._holds_divider:
             self.navigation.release(event)
+        self._holds_divider = False
+
+    def _is_divider_at(self, x: float) -> bool:
+        """The edge of the photo that lies over the picture is under the cursor."""
+        is_compared = self._wipe is not None and self._looking_through is not None
+        return is_compared and abs(x - self._wipe[0] * self.width()) < DIVIDER_PX  # type: ignore[index]
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         if event is not None:

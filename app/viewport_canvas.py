@@ -19,7 +19,6 @@ FRAGMENT_SHADER = """
 uniform sampler2D picture;
 uniform int value;            // 0: colours, 1: depths, 2: normals
 uniform vec2 depth_range;
-uniform vec3 background;
 in vec2 place;
 out vec4 colour;
 
@@ -41,7 +40,7 @@ void main() {
     rgb = p.a * clamp(turbo(.05 + .9 * (1. - share)), 0., 1.);
   }
   if (value == 2) rgb = p.a * (vec3(.5) + .5 * vec3(1, -1, -1) * p.rgb / max(length(p.rgb), 1e-6));
-  colour = vec4(rgb + (1. - p.a) * background, 1.);
+  colour = vec4(rgb, p.a);
 }
 """
 _VALUE_OF = {"depth": 1, "normals": 2}
@@ -96,13 +95,14 @@ class Canvas:
         """The hidden picture is complete: it is the one to show."""
         self._hidden, self._shown = self._shown, self._hidden
 
-    def compose(self, background: tuple[float, float, float]) -> None:
-        """Fill the bound framebuffer with the shown picture, stretched, over a background."""
+    def compose(self) -> None:
+        """Lay the shown picture, stretched, over what the bound framebuffer holds."""
         assert self._shown is not None
         self._shown.texture.use(0)
         self._program["picture"] = 0
         self._program["value"] = _VALUE_OF.get(self._shown.mode, 0)
         self._program["depth_range"] = self._shown.depth_range
-        self._program["background"] = background
-        self._context.disable(moderngl.DEPTH_TEST | moderngl.BLEND | moderngl.CULL_FACE)
+        self._context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        self._context.enable(moderngl.BLEND)
+        self._context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         self._triangle.render(moderngl.TRIANGLES, vertices=3)

@@ -138,9 +138,9 @@ def grid_segments(middle: Floats, radius: float, ground: float) -> Segments:
     return Segments(ends, np.tile(np.array([0.5, 0.5, 0.5, 0.35], np.float32), (len(ends), 1)), 1.0)
 
 
-def axis_segments() -> Segments:
-    """x red, y green and z blue, one unit long from the origin."""
+def axis_segments(length: float) -> Segments:
+    """x red, y green and z blue, from the origin."""
     ends = np.zeros((3, 2, 3), np.float32)
-    ends[:, 1] = np.eye(3)
+    ends[:, 1] = length * np.eye(3)
     rgba = np.array([[0.95, 0.3, 0.3, 1], [0.4, 0.8, 0.3, 1], [0.35, 0.55, 1, 1]], np.float32)
     return Segments(ends, rgba, 2.0, is_hidden_by_mesh=False)

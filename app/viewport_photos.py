@@ -72,6 +72,9 @@ class PhotoLayer:
         framebuffer = self._context.fbo
         framebuffer.scissor = 0, 0, max(round(share * camera.width), 0), camera.height
         self._draw_one(photo, corners, is_full_size=True)
+        if 0 < share < 1:
+            framebuffer.scissor = round(share * camera.width), 0, 2, camera.height
+            framebuffer.clear(1.0, 1.0, 1.0, 1.0)
         framebuffer.scissor = 0, 0, camera.width, camera.height
 
     def _begin(self, clip_from_world: Floats, opacity: float) -> None:

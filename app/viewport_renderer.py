@@ -30,7 +30,8 @@ class Picture:
         mode: how.
         splats, mesh: what; None if there is none.
         photos: standing in space, `photo_depth` in front of their cameras.
-        lines: over or behind all that.
+        ground: lines behind the splats.
+        lines: over all that.
         overlay: a photo over the left share of the picture, with an opacity.
         background: RGB in [0, 1].
         scale: pixels of the framebuffer in one of the window's.
@@ -43,6 +44,7 @@ class Picture:
     mesh: MeshArrays | None = None
     photos: tuple[PhotoFrustum, ...] = ()
     photo_depth: float = 0.1
+    ground: tuple[Segments, ...] = ()
     lines: tuple[Segments, ...] = ()
     overlay: tuple[PhotoFrustum, float, float] | None = None
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -73,6 +75,7 @@ class Renderer:
         self._mesh = MeshLayer(context)
         self._photos = PhotoLayer(context)
         self._lines = LinesLayer(context)
+        self._ground = LinesLayer(context)
         self._job = _Job()
         self._piece = FIRST_SPLATS
         self.moving_count = FIRST_SPLATS  # so many splats fit into a frame while the camera moves
@@ -102,19 +105,20 @@ class Renderer:
         target.use()
         self._context.viewport = 0, 0, *size
         target.clear(*picture.background, 1.0, depth=1.0)
-        if has_splats and sorted_view is not None and self._canvas.is_filled:
-            self._canvas.compose(picture.background)
-        self._draw_rest(picture, size)
+        near, far = clip_range(picture.view, *self._extent(picture))
+        clip = clip_from_camera(picture.camera, near, far) @ picture.camera.cam_from_world
+        if has_splats and self._canvas.is_filled:
+            self._ground.draw(picture.ground, clip, size, picture.scale)  # splats have no depth: it is behind them
+            self._canvas.compose()
+        self._draw_rest(picture, size, clip)
         return is_complete
 
-    def _draw_rest(self, picture: Picture, size: tuple[int, int]) -> None:
+    def _draw_rest(self, picture: Picture, size: tuple[int, int], clip: np.ndarray) -> None:
         """Mesh, photos and lines over what is there."""
-        near, far = clip_range(picture.view, *self._extent(picture))
-        cam_from_world = picture.camera.cam_from_world
-        clip = clip_from_camera(picture.camera, near, far) @ cam_from_world
         if picture.mesh is not None and picture.mode in MESH_MODES:
             self._mesh.upload(picture.mesh)
-            self._mesh.draw(clip, cam_from_world, picture.mode)
+            self._mesh.draw(clip, picture.camera.cam_from_world, picture.mode)
+            self._ground.draw(picture.ground, clip, size, picture.scale)
         overlaid = () if picture.overlay is None else (picture.overlay[0],)
         self._photos.keep((*picture.photos, *overlaid))
         if picture.photos:

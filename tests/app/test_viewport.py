@@ -186,7 +186,13 @@ def test_a_click_on_a_photo_looks_through_it(viewport: Viewport) -> None:
     viewport.set_comparison(0.5)
     pixels = _pixels(viewport.screenshot()).astype(int)
     assert np.abs(pixels[:, : WIDTH // 2] - [250, 10, 200]).max() <= 1
-    assert np.abs(pixels[:, WIDTH // 2 + 1 :] - [250, 10, 200]).max(axis=2).min() > 20
+    assert np.abs(pixels[:, WIDTH // 2 + 2 :] - [250, 10, 200]).max(axis=2).min() > 20
+    QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=QPoint(WIDTH // 2 + 3, 50))
+    QTest.mouseMove(viewport, QPoint(WIDTH // 4, 50))
+    QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=QPoint(WIDTH // 4, 50))
+    assert viewport.photo == "a.jpg"  # its edge was dragged, not the view
+    changed = np.abs(_pixels(viewport.screenshot()).astype(int) - pixels).max(axis=2).mean(axis=0) > 20
+    assert list(np.flatnonzero(changed)[[0, -1]]) == [WIDTH // 4, WIDTH // 2 + 1]
     QTest.keyClick(viewport, Qt.Key.Key_Escape)
     assert viewport.photo is None
 
