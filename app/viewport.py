@@ -16,16 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import moderngl
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject, QPointF, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QPointF, Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QImage, QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
 from PyQt6.QtOpenGLWidgets import QOpenGLWidget
 from PyQt6.QtWidgets import QWidget
 
 from app.viewport_camera import STANDARD_VIEWS, ViewCamera, through_photo
-from app.viewport_context import core_profile, current_context
+from app.viewport_context import core_profile
 from app.viewport_data import (
     MESH_MODES,
     SPLAT_MODES,
@@ -41,9 +40,9 @@ from app.viewport_data import (
 from app.viewport_files import ShownProject, read_project, read_shown
 from app.viewport_lines import Segments, axis_segments, frustum_segments, grid_segments
 from app.viewport_navigation import Navigation
+from app.viewport_painter import Mailbox, Painter, soon
 from app.viewport_picking import pick_mesh, pick_photo, pick_splats
-from app.viewport_renderer import FIRST_SPLATS, Picture, Renderer
-from app.viewport_sorting import SortedView, ViewSorter
+from app.viewport_renderer import Picture
 from app.viewport_worker import LatestWorker
 from recon.errors import ReconError
 from splatting.camera import Camera
@@ -55,20 +54,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-REST_MS = 150  # after the last move everything is drawn
 PHOTO_DEPTH = 0.12  # of photos in front of their cameras, in distances of cameras from the scene's middle
 DIVIDER_PX = 8  # from the edge of the photo laid over the picture, it can be dragged
 DARK = (0.11, 0.12, 0.14)
-
-
-class _Mailbox(QObject):
-    """Takes what the workers deliver to the window's thread; outlives the viewport, if need be."""
-
-    delivered = pyqtSignal(str, object)
-
-    def put(self, name: str, result: object) -> None:
-        """Called in a worker's thread; its bound method, unlike `delivered.emit`, keeps the mailbox alive."""
-        self.delivered.emit(name, result)
 
 
 class Viewport(QOpenGLWidget):
@@ -108,10 +96,6 @@ class Viewport(QOpenGLWidget):
         self._wipe: tuple[float, float] | None = None
         self._background = DARK
         self._home: ViewCamera | None = None
-        self._sorted: SortedView | None = None
-        self._renderer: Renderer | None = None
-        self._is_moving = False
-        self._has_rested = False
         self._draws_all = False
         self._holds_divider = False
         self.navigation = Navigation(self, self.height)
@@ -119,16 +103,13 @@ class Viewport(QOpenGLWidget):
         self.navigation.grabbed.connect(self._leave_photo)
         self.navigation.clicked.connect(self._pick)
         self.navigation.double_clicked.connect(lambda at: self._request_point("pivot", at))
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._come_to_rest)
-        mailbox = _Mailbox()
+        self._painter = Painter(self)
+        self._painter.wants_paint.connect(self.update)
+        self._painter.rested.connect(self.rested)
+        self._painter.failed.connect(self.failed)
+        mailbox = Mailbox()
         mailbox.delivered.connect(self._receive)
-        self._sorter = ViewSorter()
-        self._sort_worker = LatestWorker(mailbox.put, "depth sort")
         self._load_worker = LatestWorker(mailbox.put, "viewport")
-        self.destroyed.connect(self._sort_worker.stop)
         self.destroyed.connect(self._load_worker.stop)
 
     # What is shown
@@ -173,7 +154,7 @@ class Viewport(QOpenGLWidget):
 
     def clear(self) -> None:
         """Show nothing."""
-        self._splats, self._mesh, self._sorted, self._home = None, None, None, None
+        self._splats, self._mesh, self._home = None, None, None
         self._ground_lines = self._lines = ()
         self.set_photos(())
 
@@ -289,8 +270,7 @@ class Viewport(QOpenGLWidget):
 
     def screenshot(self) -> QImage:
         """The view as it is, with everything drawn; blocks until it is."""
-        if self._splats is not None:
-            self._sorted = ViewSorter().sort(self._splats, self.view.cam_from_world, len(self._splats))
+        self._painter.sort_now(self._splats, self.view.cam_from_world)
         self._draws_all = True
         try:
             return self.grabFramebuffer()
@@ -308,7 +288,7 @@ class Viewport(QOpenGLWidget):
             if index < num_frames:
                 self.navigation.go_to(start.orbited(2 * np.pi * index / num_frames, 0), smoothly=False)
                 save(index, self.screenshot())
-                self._soon(lambda: step(index + 1))
+                soon(self, lambda: step(index + 1))
             else:
                 self.navigation.go_to(start, smoothly=False)
 
@@ -335,26 +315,11 @@ class Viewport(QOpenGLWidget):
         return self.view.to_camera(max(round(self.width() * scale), 1), max(round(self.height() * scale), 1))
 
     def _touch(self) -> None:
-        """Something changed: a fast picture now, the whole one after a rest."""
-        self._is_moving, self._has_rested = True, False
-        self._rest.start()
-        self._request_sort(FIRST_SPLATS if self._renderer is None else 2 * self._renderer.moving_count)
-        self.update()
+        self._painter.touch(None if self._mode in MESH_MODES else self._splats, self.view.cam_from_world)
 
     def _view_moved(self) -> None:
         self._touch()
         self.view_changed.emit()
-
-    def _come_to_rest(self) -> None:
-        self._is_moving = False
-        if self._splats is not None:
-            self._request_sort(len(self._splats))
-        self.update()
-
-    def _request_sort(self, count: int) -> None:
-        sorter, splats, matrix = self._sorter, self._splats, self.view.cam_from_world
-        if splats is not None and self._mode not in MESH_MODES:
-            self._sort_worker.request("sorted", lambda: sorter.sort(splats, matrix, count))
 
     def _receive(self, name: str, result: Any) -> None:
         """What a worker delivered."""
@@ -363,10 +328,6 @@ class Viewport(QOpenGLWidget):
         elif isinstance(result, Exception):
             log.error("the viewport's job %r failed", name, exc_info=result)
             self.failed.emit(f"The scene cannot be shown: {result}.", "")
-        elif name == "sorted":
-            if result.splats is self._splats:
-                self._sorted = result
-                self.update()
         elif name in ("point", "pivot"):
             self._receive_point(name, result)
         elif isinstance(result, ShownProject):
@@ -383,18 +344,17 @@ class Viewport(QOpenGLWidget):
             self.clear()
         is_first = self._extent() is None
         if isinstance(scene, PreparedSplats):
-            self._splats, self._sorted = scene, None
+            self._splats = scene
         else:
             self._mesh = scene
         if self._mode not in self.modes:
             self.set_mode(self.modes[0])
         if is_first:
             self._go_home()
-        if is_first or self._is_moving or name == "file":
+        if is_first or self._painter.is_moving or self._mode in MESH_MODES:
             self._touch()
-        else:  # a build's next preview: the old picture stays until the new one is whole
-            self._has_rested = False
-            self._come_to_rest()
+        else:  # a build's next preview
+            self._painter.replace(self._splats, self.view.cam_from_world)
         self.shown.emit("mesh" if isinstance(scene, MeshArrays) else "points" if scene.source is None else "splats")
 
     def _receive_point(self, name: str, point: NDArray[np.float64] | None) -> None:
@@ -446,50 +406,10 @@ class Viewport(QOpenGLWidget):
     # Qt's events
 
     def initializeGL(self) -> None:
-        try:
-            self._renderer = Renderer(current_context())
-        except (RuntimeError, moderngl.Error) as error:  # an exception that left this method would end the program
-            self._report_opengl(error)
-            return
-        context = self.context()
-        assert context is not None
-        context.aboutToBeDestroyed.connect(self._forget_renderer)
+        self._painter.start(self.context())
 
     def paintGL(self) -> None:
-        if self._renderer is None:
-            return
-        is_sorted = self._sorted is not None and self._sorted.count >= len(self._sorted.splats)
-        budget = "all" if self._draws_all else "moving" if self._is_moving or not is_sorted else "piece"
-        try:
-            target = self._renderer.framebuffer(self.defaultFramebufferObject())
-            is_complete = self._renderer.draw(target, self._picture(), self._sorted, budget=budget)
-        except moderngl.Error as error:
-            self._forget_renderer()
-            self._report_opengl(error)
-            return
-        if budget == "piece" and not is_complete:
-            self.update()
-        is_mesh = self._mode in MESH_MODES or self._splats is None
-        if not self._is_moving and not self._has_rested and (is_mesh or (budget == "piece" and is_complete)):
-            self._has_rested = True
-            self._soon(self.rested.emit)
-
-    def _forget_renderer(self) -> None:
-        """The context goes, and with it all that was uploaded; what is shown stays with us."""
-        self._renderer = None
-
-    def _report_opengl(self, error: Exception) -> None:
-        log.error("the viewport cannot draw", exc_info=error)
-        message = f"The 3D view cannot be shown: {error}."
-        self._soon(lambda: self.failed.emit(message, "Install a driver with OpenGL 3.3 or newer."))
-
-    def _soon(self, action: Callable[[], None]) -> None:
-        """Act when the event at hand is done, if there is still a viewport then."""
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.timeout.connect(action)
-        timer.timeout.connect(timer.deleteLater)
-        timer.start()
+        self._painter.paint(self.defaultFramebufferObject(), self._picture(), everything=self._draws_all)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

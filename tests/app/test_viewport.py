@@ -153,11 +153,11 @@ def test_a_subset_while_moving_all_at_rest(viewport: Viewport) -> None:
     count = 12_000
     _wait_for(viewport.shown, lambda: viewport.set_gaussians(_ball(count, degree=0, size=0.3)))
     _wait_for(viewport.rested, lambda: viewport.set_view(_front()))
-    assert viewport._sorted is not None
-    assert viewport._sorted.count == count
+    assert viewport._painter.sorted is not None
+    assert viewport._painter.sorted.count == count
     complete = _pixels(viewport.grabFramebuffer())
     assert np.array_equal(complete, _pixels(viewport.screenshot()))
-    viewport._renderer.moving_count = 4_000
+    viewport._painter.renderer.moving_count = 4_000
     viewport.navigation.go_to(_front().orbited(1e-9, 0), smoothly=False)
     moving = _pixels(viewport.grabFramebuffer())
     assert 0.5 < np.abs(moving.astype(int) - complete).mean() < 30

@@ -38,10 +38,12 @@ def main() -> None:
     viewport.failed.connect(lambda message, hint: sys.exit(message))
     viewport.resize(*asked.size)
     viewport.show()
-    _wait_until(application, lambda: viewport._renderer is not None)
+    _wait_until(application, lambda: viewport._painter.renderer is not None)
     print(f"first paint of an empty view | {1e3 * (time.perf_counter() - start):.0f} ms")
     _show_scene(application, viewport, asked)
-    print(f"renderer | {viewport._renderer._context.info['GL_RENDERER']}, {os.getloadavg()[0]:.1f} others at work")
+    print(
+        f"renderer | {viewport._painter.renderer._context.info['GL_RENDERER']}, {os.getloadavg()[0]:.1f} others at work"
+    )
     _time_moving(application, viewport, asked.moving)
     _time_rest(application, viewport)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1024)
@@ -73,8 +75,8 @@ def _time_moving(application: QApplication, viewport: Viewport, count: int | Non
     """Orbit; every frame is drawn before the next is asked for."""
     walls, cpus, own = [], [], []
     for frame in range(FRAMES):
-        if count and viewport._renderer:
-            viewport._renderer.moving_count = count
+        if count and viewport._painter.renderer:
+            viewport._painter.renderer.moving_count = count
         viewport.navigation.go_to(viewport.view.orbited(0.03, 0), smoothly=False)
         times = time.perf_counter(), time.process_time(), time.thread_time()
         viewport.repaint()
@@ -85,7 +87,7 @@ def _time_moving(application: QApplication, viewport: Viewport, count: int | Non
                 into.append(1e3 * (after - before))
     wall, cpu, gui = (statistics.median(values) for values in (walls, cpus, own))
     idle = max(gui, cpu / 2)
-    drawn = viewport._renderer.moving_count if viewport._renderer else 0
+    drawn = viewport._painter.renderer.moving_count if viewport._painter.renderer else 0
     print(
         f"moving, {drawn} splats | {wall:.0f} ms a frame, {1e3 / wall:.1f} fps; CPU {cpu:.0f} ms, of them {gui:.0f} in"
     )
