@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QFocusEvent, QImage, QKeyEvent, QMouseEvent, QResizeEvent, QWheelEvent
+from PyQt6.QtGui import QImage, QKeyEvent, QResizeEvent
 from PyQt6.QtOpenGLWidgets import QOpenGLWidget
 from PyQt6.QtWidgets import QWidget
 
@@ -39,7 +39,7 @@ from app.viewport_data import (
 )
 from app.viewport_files import ShownProject, read_project, read_shown
 from app.viewport_lines import Segments, axis_segments, frustum_segments, grid_segments
-from app.viewport_navigation import Navigation
+from app.viewport_navigation import Divider, Navigation
 from app.viewport_painter import Mailbox, Painter, soon
 from app.viewport_picking import pick_mesh, pick_photo, pick_splats
 from app.viewport_renderer import Picture
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     from recon.scene import Mesh
     from splatting.gaussians import Gaussians
 
+_KEYPAD = Qt.KeyboardModifier.KeypadModifier
 log = logging.getLogger(__name__)
 
 
 PHOTO_DEPTH = 0.12  # of photos in front of their cameras, in distances of cameras from the scene's middle
-DIVIDER_PX = 8  # from the edge of the photo laid over the picture, it can be dragged
 DARK = (0.11, 0.12, 0.14)
 
 
@@ -97,12 +97,12 @@ class Viewport(QOpenGLWidget):
         self._background = DARK
         self._home: ViewCamera | None = None
         self._draws_all = False
-        self._holds_divider = False
-        self.navigation = Navigation(self, self.height)
+        self.navigation = Navigation(self)
         self.navigation.moved.connect(self._view_moved)
         self.navigation.grabbed.connect(self._leave_photo)
         self.navigation.clicked.connect(self._pick)
         self.navigation.double_clicked.connect(lambda at: self._request_point("pivot", at))
+        Divider(self, self._divider_share).dragged.connect(self._drag_divider)
         self._painter = Painter(self)
         self._painter.wants_paint.connect(self.update)
         self._painter.rested.connect(self.rested)
@@ -418,55 +418,20 @@ class Viewport(QOpenGLWidget):
             self.navigation.go_to(through_photo(camera, distance, self.width(), self.height()), smoothly=False)
         self._touch()
 
-    def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        if event is None:
-            return
-        self._holds_divider = self._is_divider_at(event.position().x())
-        if not self._holds_divider:
-            self.navigation.press(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        if event is None:
-            return
-        if self._holds_divider and self._wipe is not None:
-            self.set_comparison(event.position().x() / self.width(), self._wipe[1])
-        else:
-            self.navigation.drag(event)
-
-    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None and not self._holds_divider:
-            self.navigation.release(event)
-        self._holds_divider = False
-
-    def _is_divider_at(self, x: float) -> bool:
-        """The edge of the photo that lies over the picture is under the cursor."""
-        is_compared = self._wipe is not None and self._looking_through is not None
-        return is_compared and abs(x - self._wipe[0] * self.width()) < DIVIDER_PX  # type: ignore[index]
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None:
-            self.navigation.double_click(event)
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        if event is not None:
-            self.navigation.wheel(event)
-
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is None:
-            return
         own = {Qt.Key.Key_F: self.frame_all, Qt.Key.Key_R: self.reset_view, Qt.Key.Key_Escape: self._leave}
-        if event.modifiers() == Qt.KeyboardModifier.NoModifier and event.key() in own:
-            own[Qt.Key(event.key())]()
-        elif not self.navigation.key_down(event):
+        action = None if event is None or event.modifiers() & ~_KEYPAD else own.get(Qt.Key(event.key()))
+        if action is None:
             super().keyPressEvent(event)
+        else:
+            action()
 
-    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
-        if event is not None:
-            self.navigation.key_up(event)
+    def _divider_share(self) -> float | None:
+        return None if self._wipe is None or self._looking_through is None else self._wipe[0]
 
-    def focusOutEvent(self, event: QFocusEvent | None) -> None:
-        self.navigation.let_go()
-        super().focusOutEvent(event)
+    def _drag_divider(self, share: float) -> None:
+        if self._wipe is not None:
+            self.set_comparison(share, self._wipe[1])
 
     def _leave(self) -> None:
         """Step out of a photo: show the others again."""

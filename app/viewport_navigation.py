@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-from PyQt6.QtCore import QObject, QPointF, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
+from PyQt6.QtWidgets import QWidget
 
 from app.viewport_camera import STANDARD_VIEWS, ViewCamera, between
 
@@ -16,6 +17,7 @@ ZOOM_PER_DEGREE = 0.9985**8  # one notch of a wheel is 15 degrees
 STEP_RAD = 0.1  # of an arrow key
 FRAME_MS = 16
 MOVE_S = 0.4
+DIVIDER_PX = 8  # so near it can be grabbed
 
 VIEW_KEYS = dict(zip(range(Qt.Key.Key_1, Qt.Key.Key_7), STANDARD_VIEWS, strict=False))
 _Key = Qt.Key
@@ -43,9 +45,9 @@ class Navigation(QObject):
     clicked = pyqtSignal(QPointF)
     double_clicked = pyqtSignal(QPointF)
 
-    def __init__(self, parent: QObject, height: Callable[[], int]) -> None:
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._height = height
+        self._height = parent.height
         self._view = ViewCamera()
         self._pressed_at: QPointF | None = None
         self._last = QPointF()
@@ -54,6 +56,13 @@ class Navigation(QObject):
         self._is_fast = False
         self._ends: tuple[ViewCamera, ViewCamera, float] | None = None
         self._last_tick = 0.0
+        self._mouse: dict[QEvent.Type, Callable[[QMouseEvent], None]] = {
+            QEvent.Type.MouseButtonPress: self._press,
+            QEvent.Type.MouseMove: self._drag,
+            QEvent.Type.MouseButtonRelease: self._release,
+            QEvent.Type.MouseButtonDblClick: self._double_click,
+        }
+        parent.installEventFilter(self)
         self._timer = QTimer(self)
         self._timer.setInterval(FRAME_MS)
         self._timer.timeout.connect(self._tick)
@@ -77,13 +86,37 @@ class Navigation(QObject):
             self._ends = None
             self._set(view)
 
-    def press(self, event: QMouseEvent) -> None:
-        """A button went down."""
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        return event is not None and self._handle(event)
+
+    def _handle(self, event: QEvent) -> bool:
+        """Take an event of the window; False if it means nothing here, or others may have it, too."""
+        kind = event.type()
+        if isinstance(event, QMouseEvent) and kind in self._mouse:
+            self._mouse[kind](event)
+        elif isinstance(event, QWheelEvent):
+            self._take(self._view.zoomed(ZOOM_PER_DEGREE ** (event.angleDelta().y() / 8)))
+        elif isinstance(event, QKeyEvent) and kind == QEvent.Type.KeyPress:
+            return self._key_down(event)
+        elif isinstance(event, QKeyEvent) and kind == QEvent.Type.KeyRelease and not event.isAutoRepeat():
+            self._flying.discard(event.key())
+        elif kind == QEvent.Type.FocusOut:  # no event will tell that a key has gone up
+            self._flying.clear()
+            self._pressed_at, self._is_drag = None, False
+            return False
+        else:
+            return False
+        return True
+
+    def _press(self, event: QMouseEvent) -> None:
         self._pressed_at = self._last = event.position()
         self._is_drag = False
+        widget = self.parent()
+        assert isinstance(widget, QWidget)
+        widget.setFocus(Qt.FocusReason.MouseFocusReason)
 
-    def drag(self, event: QMouseEvent) -> None:
-        """The mouse moved: with the left button it orbits; with another one, or Shift, it pans."""
+    def _drag(self, event: QMouseEvent) -> None:
+        """With the left button it orbits; with another one, or Shift, it pans."""
         if self._pressed_at is None:
             return
         if not self._is_drag and (event.position() - self._pressed_at).manhattanLength() < CLICK_PX:
@@ -97,25 +130,18 @@ class Navigation(QObject):
             view = self._view.panned(step.x(), step.y(), self._height())
         self._take(view)
 
-    def release(self, event: QMouseEvent) -> None:
-        """A button went up; without a drag that is a click."""
+    def _release(self, event: QMouseEvent) -> None:
+        """Without a drag that is a click."""
         if self._pressed_at is not None and not self._is_drag and event.button() == Qt.MouseButton.LeftButton:
             self.clicked.emit(event.position())
-        was_drag, self._pressed_at, self._is_drag = self._is_drag, None, False
-        if was_drag:
-            self.moved.emit()
+        self._pressed_at, self._is_drag = None, False
 
-    def double_click(self, event: QMouseEvent) -> None:
-        """Two clicks."""
+    def _double_click(self, event: QMouseEvent) -> None:
         self._pressed_at = None
         self.double_clicked.emit(event.position())
 
-    def wheel(self, event: QWheelEvent) -> None:
-        """The wheel zooms towards the pivot."""
-        self._take(self._view.zoomed(ZOOM_PER_DEGREE ** (event.angleDelta().y() / 8)))
-
-    def key_down(self, event: QKeyEvent) -> bool:
-        """A key went down; False if it means nothing here."""
+    def _key_down(self, event: QKeyEvent) -> bool:
+        """False if the key means nothing here."""
         key, modifiers = event.key(), event.modifiers()
         if modifiers & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier):
             return False
@@ -133,16 +159,6 @@ class Navigation(QObject):
         else:
             return False
         return True
-
-    def key_up(self, event: QKeyEvent) -> None:
-        """A key went up."""
-        if not event.isAutoRepeat():
-            self._flying.discard(event.key())
-
-    def let_go(self) -> None:
-        """The window no longer gets events: nothing is held."""
-        self._flying.clear()
-        self._pressed_at, self._is_drag = None, False
 
     def _take(self, view: ViewCamera) -> None:
         """The user's own move ends one under way."""
@@ -176,3 +192,32 @@ class Navigation(QObject):
         else:
             self._timer.stop()
             self.moved.emit()
+
+
+class Divider(QObject):
+    """Lets the user drag the line between a photo and the picture; the view does not move then.
+
+    Signals:
+        dragged: to which share of the width.
+    """
+
+    dragged = pyqtSignal(float)
+
+    def __init__(self, parent: QWidget, share: Callable[[], float | None]) -> None:
+        """Ask `share` where the line is; None if there is none. Make it after what else takes the mouse."""
+        super().__init__(parent)
+        self._parent, self._share, self._is_held = parent, share, False
+        parent.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        share = self._share()
+        if share is None or not isinstance(event, QMouseEvent):
+            return False
+        if event.type() == QEvent.Type.MouseButtonPress:
+            self._is_held = abs(event.position().x() - share * self._parent.width()) < DIVIDER_PX
+        was_held = self._is_held
+        if was_held and event.type() == QEvent.Type.MouseMove:
+            self.dragged.emit(event.position().x() / self._parent.width())
+        if event.type() == QEvent.Type.MouseButtonRelease:
+            self._is_held = False
+        return was_held
