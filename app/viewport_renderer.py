@@ -16,8 +16,8 @@ from app.viewport_sorting import SortedView
 from app.viewport_splats import SplatLayer
 from splatting.camera import Camera
 
-FRAME_S = 0.04  # aimed at for the splats while the camera moves
-PIECE_S = 0.03  # at rest the splats come in pieces of so long, so that the window answers
+FRAME_S = 0.03  # aimed at for the splats while the camera moves
+PIECE_S = 0.02  # at rest the splats come in pieces of so long, so that the window answers
 FEWEST_SPLATS, FIRST_SPLATS = 10_000, 30_000
 
 
@@ -77,7 +77,7 @@ class Renderer:
         self._lines = LinesLayer(context)
         self._ground = LinesLayer(context)
         self._job = _Job()
-        self._piece = FIRST_SPLATS
+        self._piece = FEWEST_SPLATS
         self.moving_count = FIRST_SPLATS  # so many splats fit into a frame while the camera moves
 
     def framebuffer(self, number: int) -> moderngl.Framebuffer:
