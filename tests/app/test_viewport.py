@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -212,6 +213,18 @@ def test_a_click_finds_the_point_on_splats_and_on_a_mesh(viewport: Viewport) -> 
     point = click()
     assert np.abs(point - [0, 0, 0]).max() < 0.02
     assert abs(point[2]) < 1e-6
+
+
+def test_a_texture_lies_with_its_first_row_at_v_zero(viewport: Viewport) -> None:
+    texture = np.zeros((4, 4, 3), np.uint8)
+    texture[:2] = (240, 20, 20)
+    uv = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)  # the upper corners of the square at v = 0
+    mesh = SimpleNamespace(**vars(_square()), uv=uv, texture=texture)
+    _wait_for(viewport.shown, lambda: viewport.set_mesh(mesh))
+    viewport.set_view(ViewCamera(looking_at((0.0, 0.0, 4.0), (0.0, 0.0, 0.0)), 4.0))
+    pixels = _pixels(viewport.screenshot()).astype(int)
+    assert np.abs(pixels[HEIGHT // 2 - 30, WIDTH // 2] - [240, 20, 20]).max() <= 1
+    assert pixels[HEIGHT // 2 + 30, WIDTH // 2].max() == 0
 
 
 def test_mouse_and_keys_move_the_view(viewport: Viewport) -> None:
