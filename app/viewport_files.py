@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.viewport_data import MeshArrays, PhotoFrustum, PreparedSplats, prepare_mesh, prepare_splats
 from recon.errors import ReconError
 
-if TYPE_CHECKING:
-    from splatting.gaussians import Gaussians
-
-SPLAT_SUFFIXES = (".ply",)
-MESH_SUFFIXES = (".glb", ".ply", ".obj", ".stl")
+SPLAT_SUFFIXES = (".ply", ".splat", ".spz", ".sog", ".glb")
+MESH_SUFFIXES = (".glb", ".ply", ".obj", ".stl", ".3mf")
 SUFFIXES = tuple(sorted({*SPLAT_SUFFIXES, *MESH_SUFFIXES}))
-_HEADER_BYTES = 4096
+_HEADER_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -27,8 +23,8 @@ class ShownProject:
     photos: tuple[PhotoFrustum, ...]
 
 
-def read_shown(path: Path) -> PreparedSplats | MeshArrays:
-    """Read a file of splats or of a mesh.
+def read_shown(path: Path, *, is_ours: bool = False) -> PreparedSplats | MeshArrays:
+    """Read a file of splats or of a mesh; `is_ours`: it lies in a project, where up is always +Y.
 
     Raises:
         ReconError: it cannot be read, is damaged or of no kind that we know.
@@ -38,7 +34,9 @@ def read_shown(path: Path) -> PreparedSplats | MeshArrays:
         raise ReconError(f"{path.name} is of no kind that can be shown.", f"These can: {', '.join(SUFFIXES)}.")
     try:
         if _holds_splats(path):
-            return prepare_splats(_read_splats(path))
+            from splatting.formats import read_splats  # torch takes a second to load
+
+            return prepare_splats(read_splats(path, up="+y" if is_ours else None))
         from recon.mesh_files import read_mesh  # trimesh takes most of a second to load
 
         return prepare_mesh(read_mesh(path))
@@ -56,7 +54,7 @@ def read_project(folder: Path) -> ShownProject:
         ReconError: a file is there but damaged, or there is nothing to see at all.
     """
     files = {name: folder / name for name in ("splats.ply", "mesh.glb")}
-    splats, mesh = (read_shown(path) if path.is_file() else None for path in files.values())
+    splats, mesh = (read_shown(path, is_ours=True) if path.is_file() else None for path in files.values())
     photos = read_photos(folder) if (folder / "cameras.json").is_file() else ()
     if splats is None and mesh is None and not photos:
         raise ReconError(f"There is nothing to see in {folder.name} yet.", "Build it first.")
@@ -83,17 +81,13 @@ def read_photos(folder: Path) -> tuple[PhotoFrustum, ...]:
     return tuple(photos)
 
 
-def _read_splats(path: Path) -> "Gaussians":
-    """The one place that decides what reads splats."""
-    from splatting.ply import read_ply
-
-    return read_ply(path)
-
-
 def _holds_splats(path: Path) -> bool:
-    """By the name; PLY files hold either, but only splats have harmonics."""
+    """By the name; PLY and GLB files hold either, which their headers tell."""
     suffix = path.suffix.lower()
-    if suffix in SPLAT_SUFFIXES and suffix in MESH_SUFFIXES:
-        with path.open("rb") as file:
-            return b"f_dc_0" in file.read(_HEADER_BYTES)
-    return suffix in SPLAT_SUFFIXES
+    if suffix not in MESH_SUFFIXES:
+        return True
+    if suffix not in SPLAT_SUFFIXES:
+        return False
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    return any(mark in head for mark in (b"f_dc_0", b"packed_position", b"KHR_gaussian_splatting"))

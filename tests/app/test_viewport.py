@@ -24,8 +24,9 @@ from recon.camera_files import write_cameras_json
 from recon.mesh_files import write_mesh
 from recon.scene import Mesh, View
 from splatting.camera import Camera
+from splatting.formats import write_splats
+from splatting.formats.ply import write_ply
 from splatting.gaussians import Gaussians
-from splatting.ply import write_ply
 from splatting.rasterize_native import rasterize
 
 WIDTH, HEIGHT = 320, 240
@@ -276,8 +277,9 @@ def test_a_viewport_that_moves_to_another_window_draws_the_same(viewport: Viewpo
 
 
 def test_files_open_by_what_they_hold_and_fail_with_a_sentence(viewport: Viewport, tmp_path: Path) -> None:
-    write_ply(_ball(200, degree=1), tmp_path / "ball.ply")
-    assert _wait_for(viewport.shown, lambda: viewport.open_file(tmp_path / "ball.ply")) == [("splats",)]
+    for name in ("ball.ply", "ball.compressed.ply", "ball.spz", "ball.glb"):
+        write_splats(_ball(200, degree=1), tmp_path / name)
+        assert _wait_for(viewport.shown, lambda name=name: viewport.open_file(tmp_path / name)) == [("splats",)]
     (tmp_path / "broken.glb").write_bytes(b"glTF")
     for name, expected in (
         ("broken.glb", "broken.glb cannot be shown: is a damaged GLB file"),

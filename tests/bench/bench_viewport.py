@@ -52,7 +52,7 @@ def main() -> None:
 
 def _show_scene(application: QApplication, viewport: Viewport, asked: argparse.Namespace) -> None:
     if asked.file:
-        from splatting.ply import read_ply
+        from splatting.formats.ply import read_ply
 
         gaussians = read_ply(asked.file)
     else:
