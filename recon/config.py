@@ -10,6 +10,7 @@ from recon.initialise import InitialiseConfig
 from recon.match_photos import MatchingConfig
 from recon.meshing import MeshConfig
 from recon.poses import PoseConfig
+from recon.texture import TextureConfig
 from splatting.fit import FitConfig
 
 PresetName = Literal["draft", "standard", "best"]
@@ -36,6 +37,7 @@ class ReconConfig:
     initialise: InitialiseConfig = field(default_factory=InitialiseConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig)
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -103,7 +103,7 @@ class MeshConfig:
         },
     )
     max_faces: int = field(
-        default=300_000,
+        default=80_000,
         metadata={"help": "the mesh is simplified to this many faces", "unit": "faces", "low": 100, "high": 50000000},
     )
 

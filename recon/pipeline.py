@@ -31,12 +31,14 @@ from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, adopt, file_identity, identities, open_project
 from recon.report import DeviceReport, Report
-from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View, training_part
+from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, Texture, UnplacedPhoto, View, training_part
 from recon.stages import StageRunner
 from recon.summary import Results, make_report
+from recon.texture import color_mesh, photo_views
 from splatting import rasterizer
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians
+from splatting.rasterizer import Rasterizer
 
 NO_WISH = FrameWish()
 
@@ -208,11 +210,9 @@ def _run(
 
     results.mesh = stages.run(
         "mesh",
-        config.mesh,
-        lambda progress: extract_mesh(
-            gaussians, views, config.mesh, rasterizer=draw, stereo_depths=dense.depth_maps, progress=progress
-        ),
-        (Mesh,),
+        [config.mesh, config.texture],
+        lambda progress: _mesh(photos.photos, views, dense, gaussians, config, draw, progress),
+        (Mesh, Texture),
     )
     results.written |= outputs.write_mesh(project, framed_mesh(frame, results.mesh), preview)
 
@@ -293,3 +293,24 @@ def _fit(
         progress=progress,
         depth_maps=dense.depth_maps,
     )
+
+
+def _mesh(
+    photos: Sequence[Photo],
+    views: Sequence[View],
+    dense: DenseScene,
+    gaussians: Gaussians,
+    config: ReconConfig,
+    draw: Rasterizer,
+    progress: Progress,
+) -> Mesh:
+    """The surface, in the colours of the photos at their own size."""
+
+    def first(done: int, total: int, message: str) -> None:
+        progress(done, 2 * total, message)
+
+    def second(done: int, total: int, message: str) -> None:
+        progress(total + done, 2 * total, message)
+
+    mesh = extract_mesh(gaussians, views, config.mesh, rasterizer=draw, stereo_depths=dense.depth_maps, progress=first)
+    return color_mesh(mesh, photo_views(photos, views, config.texture.photo_side_px), config.texture, second)

@@ -32,6 +32,8 @@ TOTALS_TEXT = {
     "num_guesses": "guesses where no two photos agree",
     "num_gaussians": "Gaussians",
     "num_faces": "mesh faces",
+    "texture_side_px": "px texture",
+    "texture_seen_share": "of the texture seen",
     "reprojection_error_px": "px reprojection error",
     "focal_px": "px focal length",
 }

@@ -108,6 +108,25 @@ class DepthMap:
 
 
 @dataclass(frozen=True)
+class Texture:
+    """A picture for the surface of a mesh.
+
+    Attributes:
+        rgb: [H, W, 3] uint8, sRGB-coded.
+        uv: [U, 2] float32 in [0, 1], x to the right and y down from the outer corner of the first texel.
+        faces: [F, 3] int32, for the corners of each face of the mesh their rows of `uv`. A row belongs to one vertex; a
+            vertex on a seam has several.
+        seen_share: part of the covered texels that a photo shows, the others are made up from what lies around them;
+            None where that is not known, as of a mesh read from a file.
+    """
+
+    rgb: NDArray[np.uint8]
+    uv: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    seen_share: float | None = None
+
+
+@dataclass(frozen=True)
 class Mesh:
     """A triangle mesh in the world frame, counter-clockwise from outside.
 
@@ -115,11 +134,13 @@ class Mesh:
         vertices: [V, 3] float32.
         faces: [F, 3] int32.
         vertex_rgb: [V, 3] uint8, sRGB-coded.
+        texture: finer colours than those of the vertices; None if there are none.
     """
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
     vertex_rgb: NDArray[np.uint8]
+    texture: Texture | None = None
 
 
 def training_part(scene: Reconstruction) -> tuple[tuple[View, ...], PointCloud]:

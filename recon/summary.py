@@ -139,4 +139,7 @@ def _totals(results: Results) -> dict[str, Any]:
         totals["num_gaussians"] = len(results.gaussians)
     if results.mesh:
         totals["num_faces"] = len(results.mesh.faces)
+        if results.mesh.texture:
+            totals["texture_side_px"] = len(results.mesh.texture.rgb)
+            totals["texture_seen_share"] = results.mesh.texture.seen_share
     return totals
