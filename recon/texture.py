@@ -106,7 +106,7 @@ def color_mesh(
     total = 2 * len(views) + 2
     photos = []
     for index, view in enumerate(views):
-        progress(index, total, "Finding what each photo shows")
+        progress(index, total, "Projecting the mesh into the photos")
         photos.append(photo_of_mesh(view, vertices, faces))
     fineness = _fineness(mesh, photos)
     rgb, quality = observe_vertices(photos, vertices, faces)
