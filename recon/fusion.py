@@ -112,7 +112,13 @@ def _check_reach(view: FusionView, voxel_size: float) -> None:
 
 
 def fuse(
-    views: Sequence[FusionView], voxel_size: float, truncation: float, progress: Progress = no_progress
+    views: Sequence[FusionView],
+    voxel_size: float,
+    truncation: float,
+    progress: Progress = no_progress,
+    *,
+    free_weight: float = 1.0,
+    blocks: NDArray[np.int32] | None = None,
 ) -> TsdfVolume:
     """Fuse depth maps.
 
@@ -122,11 +128,14 @@ def fuse(
         views: depth maps with colours and weights; K without skew. May be empty.
         voxel_size: side of a voxel, world units.
         truncation: distances along the ray are cut off here, world units; a few voxels.
+        free_weight: how much a view's weight counts at voxels that it looks through, farther than `truncation` in front
+            of what it sees.
+        blocks: the blocks to fill [B, 3], sorted as `surface_blocks` sorts them; all of those if None.
 
     Returns:
         The field; empty if no pixel has a depth and a weight.
     """
-    blocks = surface_blocks(views, voxel_size, truncation)
+    blocks = surface_blocks(views, voxel_size, truncation) if blocks is None else blocks
     n = len(blocks)
     distance = np.zeros((n, VOXELS_PER_BLOCK), np.float32)
     weight = np.zeros((n, VOXELS_PER_BLOCK), np.float32)
@@ -139,7 +148,7 @@ def fuse(
             progress(view_idx * n + begin, total, "Fusing depth maps")
             _native.integrate(
                 depth, rgb, view_weight, view.camera.K, view.camera.cam_from_world, blocks[part],
-                voxel_size, truncation, distance[part], weight[part], color_sum[part], num_threads(),
+                voxel_size, truncation, free_weight, distance[part], weight[part], color_sum[part], num_threads(),
             )  # fmt: skip
     np.divide(distance, weight, out=distance, where=weight > 0)
     progress(total, total, "Fusing depth maps")

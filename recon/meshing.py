@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import fast_simplification
@@ -14,8 +14,9 @@ from scipy.spatial import cKDTree
 
 from recon.bounds import check_bounds
 from recon.errors import ReconError
-from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface, surface_blocks
+from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface
 from recon.mesh_depth import merge_depths, rendered_depths, usable_depth, verified_depth, weigh
+from recon.mesh_levels import Levels, level_blocks
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians
@@ -45,7 +46,7 @@ class MeshConfig:
         metadata={"help": "side of a voxel, as seen in the foreground", "unit": "px", "low": 0.25, "high": 20},
     )
     truncation_voxels: float = field(
-        default=6.0,
+        default=8.0,
         metadata={"help": "reach of the distance field around a surface", "unit": "voxels", "low": 1.5, "high": 32},
     )
     memory_mb: int = field(
@@ -78,7 +79,7 @@ class MeshConfig:
         },
     )
     max_grazing_deg: float = field(
-        default=80.0,
+        default=88.0,
         metadata={"help": "largest angle between viewing ray and surface normal", "unit": "deg", "low": 30, "high": 89},
     )
     lone_weight: float = field(
@@ -87,9 +88,18 @@ class MeshConfig:
     lone_source_weight: float = field(
         default=0.5,
         metadata={
-            "help": "weight where stereo and rendered depth do not confirm each other",
+            "help": "weight of rendered depth where stereo verified nothing",
             "unit": "",
             "low": 0,
+            "high": 1,
+        },
+    )
+    free_weight: float = field(
+        default=0.2,
+        metadata={
+            "help": "how much a view that looks through a place counts there against one that sees a surface",
+            "unit": "",
+            "low": 0.001,
             "high": 1,
         },
     )
@@ -198,15 +208,7 @@ def mesh_from_depths(
     )
     if not any((view.depth * view.weight > 0).any() for view in views):
         raise no_surface
-    voxel_size = choose_voxel_size(views, config)
-    volume = fuse(views, voxel_size, config.truncation_voxels * voxel_size, progress)
-    progress(0, 4, "Extracting the surface")
-    vertices, faces, rgb = surface(volume)
-    truncation = volume.truncation
-    del volume
-    progress(1, 4, "Removing what no view sees")
-    # What is left out is the far side of the band behind a surface, which free space seen beside it can uncover.
-    faces = faces[faces_seen(vertices, faces, views, truncation)]
+    vertices, faces, rgb = _surface_by_levels(views, config, progress)
     progress(2, 4, "Removing loose pieces")
     faces = faces[_in_large_component(faces, len(vertices), config.min_component_share)]
     if len(faces) == 0:
@@ -214,23 +216,54 @@ def mesh_from_depths(
     progress(3, 4, "Simplifying the mesh")
     mesh = drop_degenerate(simplify(_used_part(vertices, faces, rgb), config.max_faces))
     progress(4, 4, "Simplifying the mesh")
-    log.info("mesh: voxel %.4g, %d faces before and %d after simplification", voxel_size, len(faces), len(mesh.faces))
+    log.info("mesh: %d faces before and %d after simplification", len(faces), len(mesh.faces))
     return mesh
 
 
-def choose_voxel_size(views: Sequence[FusionView], config: MeshConfig) -> float:
-    """Side of a voxel in world units: `voxel_px` in the foreground, larger if `memory_mb` would not do."""
-    footprints = [
+def _surface_by_levels(
+    views: Sequence[FusionView], config: MeshConfig, progress: Progress
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.uint8]]:
+    """Vertices, faces and colours of what the views see the front of, level by level."""
+    levels, blocks = choose_levels(views, config)
+    parts, first = [], 0
+    for level, own_blocks in enumerate(blocks):
+        if len(own_blocks) == 0:
+            continue
+        voxel_size = levels.voxel_of(level)
+        truncation = config.truncation_voxels * voxel_size
+        volume = fuse(views, voxel_size, truncation, progress, free_weight=config.free_weight, blocks=own_blocks)
+        progress(0, 4, "Extracting the surface")
+        vertices, faces, rgb = surface(volume)
+        log.info("level %d: voxels of %.4g, %d blocks, %d faces", level, voxel_size, len(volume), len(faces))
+        del volume
+        progress(1, 4, "Removing what no view sees")
+        faces = faces[levels.contains(vertices, level)[faces].all(axis=1)]
+        # What is left out is the far side of the band behind a surface, which free space seen beside it can uncover.
+        faces = faces[faces_seen(vertices, faces, views, truncation)]
+        parts.append((vertices, faces + np.int32(first), rgb))
+        first += len(vertices)
+    vertices, faces, rgb = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return vertices, faces, rgb
+
+
+def choose_levels(views: Sequence[FusionView], config: MeshConfig) -> tuple[Levels, list[NDArray[np.int32]]]:
+    """How fine voxels are, and the blocks of each level.
+
+    Foreground voxels are `voxel_px` wide, wider if the blocks of some level would not fit into `memory_mb`.
+    """
+    cameras = tuple(view.camera for view in views)
+    seen = [
         view.depth[(view.depth > 0) & (view.weight > 0)] / np.sqrt(view.camera.K[0, 0] * view.camera.K[1, 1])
         for view in views
     ]
-    voxel_size = config.voxel_px * float(np.quantile(np.concatenate(footprints), _FOREGROUND_QUANTILE))
+    footprint = float(np.quantile(np.concatenate(seen), _FOREGROUND_QUANTILE))
+    levels = Levels(cameras, footprint, config.voxel_px * footprint)
     budget = config.memory_mb * 1e6 / BYTES_PER_BLOCK
-    while (count := len(surface_blocks(views, voxel_size, config.truncation_voxels * voxel_size))) > budget:
+    while (count := max(map(len, blocks := level_blocks(views, levels, config.truncation_voxels)))) > budget:
         # The number of blocks near surfaces falls with the square of their side; the margin keeps the loop short.
-        voxel_size *= 1.02 * np.sqrt(count / budget)
-        log.info("%d blocks exceed the memory budget; voxels of %.4g instead", count, voxel_size)
-    return float(voxel_size)
+        levels = replace(levels, voxel_size=levels.voxel_size * 1.02 * np.sqrt(count / budget))
+        log.info("%d blocks exceed the memory budget; voxels of %.4g instead", count, levels.voxel_size)
+    return levels, blocks
 
 
 def _in_large_component(faces: NDArray[np.int32], num_vertices: int, min_share: float) -> NDArray[np.bool_]:

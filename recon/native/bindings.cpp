@@ -85,7 +85,7 @@ nb::object touched_blocks(Depth depth, Matrix3 K, Matrix4 cam_from_world, double
 }
 
 void integrate(Depth depth, Rgb rgb, Depth weight, Matrix3 K, Matrix4 cam_from_world, Blocks blocks, double voxel,
-               double truncation, Fixed<float, -1, kVoxels> distance_sum, Fixed<float, -1, kVoxels> weight_sum,
+               double truncation, double free_weight, Fixed<float, -1, kVoxels> distance_sum, Fixed<float, -1, kVoxels> weight_sum,
                Fixed<float, -1, kVoxels, 4> color_sum, int threads) {
     const DepthView view = depth_view(depth, K, cam_from_world);
     require(rgb.shape(0) == depth.shape(0) && rgb.shape(1) == depth.shape(1), "rgb and depth differ in size");
@@ -94,7 +94,7 @@ void integrate(Depth depth, Rgb rgb, Depth weight, Matrix3 K, Matrix4 cam_from_w
     require(distance_sum.shape(0) == n && weight_sum.shape(0) == n && color_sum.shape(0) == n, "sums and blocks differ in length");
     nb::gil_scoped_release release;
     chosen.kernels->integrate(view, rgb.data(), weight.data(), blocks.data(), std::int64_t(n), voxel, truncation,
-                              distance_sum.data(), weight_sum.data(), color_sum.data(), threads);
+                              free_weight, distance_sum.data(), weight_sum.data(), color_sum.data(), threads);
 }
 
 nb::tuple surface_nets(Blocks blocks, Fixed<const std::int32_t, -1, 8> neighbors, Fixed<const float, -1, kVoxels> distance,
@@ -142,7 +142,7 @@ NB_MODULE(_native, m) {
     m.attr("BLOCK_SIZE") = handful::kBlock;
     m.def("touched_blocks", &touched_blocks, "depth"_a, "K"_a, "cam_from_world"_a, "voxel"_a, "truncation"_a, "threads"_a);
     m.def("integrate", &integrate, "depth"_a, "rgb"_a, "weight"_a, "K"_a, "cam_from_world"_a, "blocks"_a, "voxel"_a,
-          "truncation"_a, "distance_sum"_a, "weight_sum"_a, "color_sum"_a, "threads"_a);
+          "truncation"_a, "free_weight"_a, "distance_sum"_a, "weight_sum"_a, "color_sum"_a, "threads"_a);
     m.def("surface_nets", &surface_nets, "blocks"_a, "neighbors"_a, "distance"_a, "weight"_a, "color_sum"_a, "voxel"_a,
           "min_weight"_a, "threads"_a);
     m.def("compare_depths", &compare_depths, "depth_a"_a, "K_a"_a, "a_from_world"_a, "depth_b"_a, "K_b"_a, "b_from_world"_a,

@@ -91,8 +91,8 @@ std::vector<std::int64_t> touched_blocks(const DepthView& view, double voxel, do
 }
 
 void integrate(const DepthView& view, const std::uint8_t* rgb, const float* weight, const std::int32_t* blocks,
-               std::int64_t num_blocks, double voxel, double truncation, float* distance_sum, float* weight_sum,
-               float* color_sum, int threads) {
+               std::int64_t num_blocks, double voxel, double truncation, double free_weight, float* distance_sum,
+               float* weight_sum, float* color_sum, int threads) {
     const double* R = view.rotation;
     const float fx = float(view.fx), fy = float(view.fy), cx = float(view.cx), cy = float(view.cy);
     const float trunc = float(truncation), per_trunc = 1 / trunc;
@@ -128,6 +128,9 @@ void integrate(const DepthView& view, const std::uint8_t* rgb, const float* weig
             // thin object disturb each other little (Bylow et al., Real-Time Camera Tracking and 3D Reconstruction
             // Using Signed Distance Functions, 2013).
             if (distance < -0.25f * trunc) w *= (trunc + distance) / (0.75f * trunc);
+            // A view that looks through a place tells less of it than one that sees a surface there: where one of the two
+            // is wrong, the surface stays unless several look through it.
+            if (distance > trunc) w *= float(free_weight);
             const std::int64_t at_voxel = b * kVoxels + n;
             distance_sum[at_voxel] += w * std::min(1.0f, distance * per_trunc);
             weight_sum[at_voxel] += w;

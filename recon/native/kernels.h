@@ -29,10 +29,11 @@ struct Kernels {
     // Keys of the blocks within `truncation` (along the ray) of the depth map; sorted within a row, repeated across rows.
     std::vector<std::int64_t> (*touched_blocks)(const DepthView&, double voxel, double truncation, int threads);
 
-    // Adds one view to `num_blocks` blocks; the sums are [num_blocks, 512] and, for colour, [num_blocks, 512, 4].
+    // Adds one view to `num_blocks` blocks; the sums are [num_blocks, 512] and, for colour, [num_blocks, 512, 4]. Voxels
+    // farther than `truncation` in front of what the view sees get its weight times `free_weight`.
     void (*integrate)(const DepthView&, const std::uint8_t* rgb, const float* weight, const std::int32_t* blocks,
-                      std::int64_t num_blocks, double voxel, double truncation, float* distance_sum, float* weight_sum,
-                      float* color_sum, int threads);
+                      std::int64_t num_blocks, double voxel, double truncation, double free_weight, float* distance_sum,
+                      float* weight_sum, float* color_sum, int threads);
 
     // Surface nets over blocks; neighbors [num_blocks, 8] holds the block at (+x, +y, +z) = bits 2, 1, 0, or -1.
     Surface (*surface_nets)(const std::int32_t* blocks, const std::int32_t* neighbors, std::int64_t num_blocks,

@@ -12,9 +12,9 @@ from analytic_depth import SIX_SIDES, camera_at, plane_view, sphere_depth, spher
 from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
-from recon.fusion import BYTES_PER_BLOCK, FusionView, surface_blocks
+from recon.fusion import BYTES_PER_BLOCK, FusionView
 from recon.mesh_depth import incidence_cosine, merge_depths, surface_depth, weigh
-from recon.meshing import MeshConfig, choose_voxel_size, drop_degenerate, extract_mesh, mesh_from_depths, simplify
+from recon.meshing import MeshConfig, choose_levels, drop_degenerate, extract_mesh, mesh_from_depths, simplify
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians, Splats
 from splatting.rasterizer import Render, create
@@ -112,11 +112,10 @@ def test_loose_pieces_are_dropped() -> None:
 
 def test_voxels_grow_until_the_field_fits_into_memory() -> None:
     views = [sphere_view(eye) for eye in SIX_SIDES]
-    free = choose_voxel_size(views, MeshConfig(voxel_px=0.5))
-    config = MeshConfig(voxel_px=0.5, memory_mb=16)
-    bounded = choose_voxel_size(views, config)
-    assert bounded > free
-    assert len(surface_blocks(views, bounded, 4 * bounded)) * BYTES_PER_BLOCK <= 16e6
+    free, _ = choose_levels(views, MeshConfig(voxel_px=0.5))
+    bounded, blocks = choose_levels(views, MeshConfig(voxel_px=0.5, memory_mb=16))
+    assert bounded.voxel_size > free.voxel_size
+    assert max(map(len, blocks)) * BYTES_PER_BLOCK <= 16e6
 
 
 def test_incidence_is_exact_on_a_plane() -> None:
@@ -137,14 +136,14 @@ def test_pixels_beside_a_depth_step_keep_their_incidence() -> None:
     np.testing.assert_allclose(cosine[:, 70:90], exact[:, 70:90], atol=0.02)
 
 
-def test_depth_that_others_look_through_weighs_nothing() -> None:
+def test_depth_that_others_look_through_weighs_next_to_nothing() -> None:
     views = [plane_view((0, 0, 3)), plane_view((1, 0, 3))]
     depth = views[0].depth.copy()
     depth[50:60, 80:90] *= 0.8
     weights = weigh([replace(views[0], depth=depth), views[1]], tolerance=0.015, max_grazing_deg=80, lone_weight=0.25)[
         0
     ].weight
-    assert (weights[52:58, 82:88] == 0).all()
+    assert (weights[52:58, 82:88] < 0.02).all()
     assert (weights[10:40, 60:100] > 0.5).all()
 
 
@@ -222,9 +221,9 @@ def test_true_depth_of_a_statue_gives_its_true_mesh() -> None:
     assert np.median(distance) < 0.005 * meta["object_diagonal"]  # samples of the truth lie 0.3 % apart
 
 
-def test_stereo_and_rendered_depth_are_averaged_where_they_confirm_each_other() -> None:
+def test_verified_stereo_goes_before_rendered_depth() -> None:
     stereo = np.array([[2.0, 2.0, 2.0, 0.0, 0.0]], np.float32)
     rendered = np.array([[2.02, 3.0, 0.0, 1.5, 0.0]], np.float32)
-    depth, is_confirmed = merge_depths(stereo, rendered)
-    np.testing.assert_allclose(depth, [[2.01, 3.0, 2.0, 1.5, 0.0]], rtol=1e-6)
-    assert is_confirmed.tolist() == [[True, False, False, False, False]]
+    depth, is_certain = merge_depths(stereo, rendered)
+    np.testing.assert_array_equal(depth, np.float32([[2.0, 2.0, 2.0, 1.5, 0.0]]))
+    assert is_certain.tolist() == [[True, True, True, False, False]]
