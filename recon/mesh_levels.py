@@ -38,12 +38,11 @@ class Levels:
         """Side of a voxel of a level, world units."""
         return self.voxel_size * 2**level
 
-    def contains(self, xyz: NDArray[np.floating], level: int) -> NDArray[np.bool_]:
-        """Points [N, 3] of a level, the overlap included."""
-        footprint = footprints(xyz, self.cameras) / self.footprint
-        above = footprint * OVERLAP >= 2.0**level if level else np.ones(len(xyz), bool)
-        below = footprint < 2.0 ** (level + 1) * OVERLAP if level + 1 < self.num_levels else np.ones(len(xyz), bool)
-        return above & below
+    def contains(self, footprint: NDArray[np.floating], level: int) -> NDArray[np.bool_]:
+        """Which places [N] belong to a level, the overlap included, by the `footprints` there."""
+        above = footprint * OVERLAP >= self.footprint * 2.0**level if level else np.ones(len(footprint), bool)
+        is_last = level + 1 == self.num_levels
+        return above & (is_last | (footprint < self.footprint * 2.0 ** (level + 1) * OVERLAP))
 
 
 def footprints(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> NDArray[np.float64]:
@@ -55,16 +54,25 @@ def footprints(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> NDArray[
     return smallest
 
 
-def level_blocks(views: Sequence[FusionView], levels: Levels, truncation_voxels: float) -> list[NDArray[np.int32]]:
-    """For each level the blocks [B, 3] near what the views see there; see `recon.fusion.surface_blocks`."""
+def split_by_level(views: Sequence[FusionView], levels: Levels) -> list[list[FusionView]]:
+    """For each level the views with the depth that lies in it."""
     parts: list[list[FusionView]] = [[] for _ in range(levels.num_levels)]
     for view in views:
         row, column = np.nonzero((view.depth > 0) & (view.weight > 0))
         xyz = view.camera.unproject(np.stack([column + 0.5, row + 0.5], axis=1), view.depth[row, column].astype(float))
+        footprint = footprints(xyz, levels.cameras)
         for level, part in enumerate(parts):
-            here = levels.contains(xyz, level)
+            here = levels.contains(footprint, level)
             depth = np.zeros_like(view.depth)
             depth[row[here], column[here]] = view.depth[row[here], column[here]]
-            part.append(replace(view, depth=depth))
+            if here.any():
+                part.append(replace(view, depth=depth))
+    return parts
+
+
+def level_blocks(
+    parts: Sequence[Sequence[FusionView]], levels: Levels, truncation_voxels: float
+) -> list[NDArray[np.int32]]:
+    """For each level the blocks [B, 3] near what the views show of it, as `split_by_level` gives them."""
     sizes = [levels.voxel_of(level) for level in range(levels.num_levels)]
     return [surface_blocks(part, size, truncation_voxels * size) for part, size in zip(parts, sizes, strict=True)]

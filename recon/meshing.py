@@ -15,8 +15,10 @@ from scipy.spatial import cKDTree
 from recon.bounds import check_bounds
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface
+from recon.mesh_closing import close_mesh
 from recon.mesh_depth import merge_depths, rendered_depths, usable_depth, verified_depth, weigh
-from recon.mesh_levels import Levels, level_blocks
+from recon.mesh_levels import Levels, footprints, level_blocks, split_by_level
+from recon.mesh_repair import fill_holes, smooth
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # What photos are taken of is nearer than the room around it: a quarter of the pixels shows it.
 _FOREGROUND_QUANTILE = 0.25
+_CENTRAL_SHARE = 0.9  # of a photo's width and height: what lies in there in all photos is what they were taken of
+_STRAY_SHARE = 0.002  # of its vertices at either end of each axis that do not count for its size
 
 DepthSource = Literal["both", "stereo", "gaussians"]
 
@@ -112,6 +116,26 @@ class MeshConfig:
             "high": 1,
         },
     )
+    max_hole_px: float = field(
+        default=12.0,
+        metadata={
+            "help": "holes up to so many pixels across are filled; what is wider stays open",
+            "unit": "px",
+            "low": 0,
+            "high": 1000,
+        },
+    )
+    smoothing: int = field(
+        default=5,
+        metadata={"help": "rounds of smoothing that does not shrink", "unit": "", "low": 0, "high": 100},
+    )
+    closed: bool = field(
+        default=False,
+        metadata={
+            "help": "make one watertight piece for printing: unseen sides are made up, far things left out",
+            "unit": "",
+        },
+    )
     max_faces: int = field(
         default=80_000,
         metadata={"help": "the mesh is simplified to this many faces", "unit": "faces", "low": 100, "high": 50000000},
@@ -150,7 +174,42 @@ def extract_mesh(
     fusion_views = depths_to_fuse(
         gaussians, views, config, rasterizer=rasterizer, stereo_depths=stereo_depths, progress=progress
     )
-    return mesh_from_depths(fusion_views, config, progress)
+    mesh = mesh_from_depths(fusion_views, config, progress)
+    if not config.closed:
+        return mesh
+    training = [view for view in views if not view.is_heldout]
+    masks = [(view.camera, view.mask) for view in training if view.mask is not None]
+    return close_mesh(
+        mesh,
+        fusion_views,
+        _object_box(mesh, training),
+        silhouettes=masks,
+        max_faces=config.max_faces,
+        progress=progress,
+    )
+
+
+def _object_box(mesh: Mesh, views: Sequence[View]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest corner [3] around what lies in the middle of all photos; around everything if all have masks.
+
+    Raises:
+        ReconError: nothing does.
+    """
+    xyz = mesh.vertices.astype(np.float64)
+    if any(view.mask is None for view in views):
+        is_central = np.ones(len(xyz), bool)
+        for view in views:
+            pixels, depth = view.camera.project(xyz)
+            size = np.array([view.camera.width, view.camera.height])
+            is_central &= (depth > 0) & (np.abs(pixels / size - 0.5) < _CENTRAL_SHARE / 2).all(axis=1)
+        xyz = xyz[is_central]
+    if len(xyz) == 0:
+        raise ReconError(
+            "No part of the scene lies in the middle of all photos, so it is unknown what to close.",
+            "Give masks of the object, or leave out mesh.closed.",
+        )
+    low, high = np.quantile(xyz, [_STRAY_SHARE, 1 - _STRAY_SHARE], axis=0)
+    return low, high
 
 
 def depths_to_fuse(
@@ -214,7 +273,10 @@ def mesh_from_depths(
     if len(faces) == 0:
         raise no_surface
     progress(3, 4, "Simplifying the mesh")
-    mesh = drop_degenerate(simplify(_used_part(vertices, faces, rgb), config.max_faces))
+    mesh = smooth(_used_part(vertices, faces, rgb), config.smoothing)
+    mesh = drop_degenerate(simplify(mesh, config.max_faces))
+    cameras = [view.camera for view in views]
+    mesh = fill_holes(mesh, lambda xyz: config.max_hole_px * footprints(xyz, cameras))
     progress(4, 4, "Simplifying the mesh")
     log.info("mesh: %d faces before and %d after simplification", len(faces), len(mesh.faces))
     return mesh
@@ -237,7 +299,7 @@ def _surface_by_levels(
         log.info("level %d: voxels of %.4g, %d blocks, %d faces", level, voxel_size, len(volume), len(faces))
         del volume
         progress(1, 4, "Removing what no view sees")
-        faces = faces[levels.contains(vertices, level)[faces].all(axis=1)]
+        faces = faces[levels.contains(footprints(vertices, levels.cameras), level)[faces].all(axis=1)]
         # What is left out is the far side of the band behind a surface, which free space seen beside it can uncover.
         faces = faces[faces_seen(vertices, faces, views, truncation)]
         parts.append((vertices, faces + np.int32(first), rgb))
@@ -259,7 +321,8 @@ def choose_levels(views: Sequence[FusionView], config: MeshConfig) -> tuple[Leve
     footprint = float(np.quantile(np.concatenate(seen), _FOREGROUND_QUANTILE))
     levels = Levels(cameras, footprint, config.voxel_px * footprint)
     budget = config.memory_mb * 1e6 / BYTES_PER_BLOCK
-    while (count := max(map(len, blocks := level_blocks(views, levels, config.truncation_voxels)))) > budget:
+    parts = split_by_level(views, levels)
+    while (count := max(map(len, blocks := level_blocks(parts, levels, config.truncation_voxels)))) > budget:
         # The number of blocks near surfaces falls with the square of their side; the margin keeps the loop short.
         levels = replace(levels, voxel_size=levels.voxel_size * 1.02 * np.sqrt(count / budget))
         log.info("%d blocks exceed the memory budget; voxels of %.4g instead", count, levels.voxel_size)

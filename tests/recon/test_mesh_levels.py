@@ -6,7 +6,7 @@ import numpy as np
 from analytic_depth import plane_view, sphere_view
 
 from recon.fusion import FusionView
-from recon.mesh_levels import Levels, footprints, level_blocks
+from recon.mesh_levels import Levels, footprints, level_blocks, split_by_level
 from recon.meshing import MeshConfig, mesh_from_depths
 
 
@@ -23,7 +23,7 @@ def test_a_footprint_is_the_distance_over_the_focal_length_of_the_nearest_camera
 def test_every_point_lies_in_one_level_or_in_the_overlap_of_two() -> None:
     levels = levels_of([plane_view((0, 0, 3)), plane_view((1, 0, 2))])
     xyz = np.random.default_rng(0).normal(scale=30, size=(5000, 3))
-    member = np.stack([levels.contains(xyz, level) for level in range(levels.num_levels)])
+    member = np.stack([levels.contains(footprints(xyz, levels.cameras), level) for level in range(levels.num_levels)])
     count = member.sum(0)
     assert count.min() == 1
     assert count.max() == 2
@@ -36,9 +36,10 @@ def test_a_far_background_takes_few_blocks_beside_the_foreground() -> None:
     depth = np.where(near.depth > 0, near.depth, 60.0).astype(np.float32)  # a wall twenty times as far
     view = replace(near, depth=depth, weight=np.ones_like(depth))
     levels = Levels((view.camera,), 0.02, 0.02, 6)
-    blocks = level_blocks([view], levels, 4)
+    blocks = level_blocks(split_by_level([view], levels), levels, 4)
     assert sum(map(len, blocks[1:])) < 3 * len(blocks[0])
-    uniform = level_blocks([view], replace(levels, num_levels=1), 4)
+    single = replace(levels, num_levels=1)
+    uniform = level_blocks(split_by_level([view], single), single, 4)
     assert sum(map(len, blocks)) < 0.1 * len(uniform[0])
 
 

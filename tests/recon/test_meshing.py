@@ -227,3 +227,18 @@ def test_verified_stereo_goes_before_rendered_depth() -> None:
     depth, is_certain = merge_depths(stereo, rendered)
     np.testing.assert_array_equal(depth, np.float32([[2.0, 2.0, 2.0, 1.5, 0.0]]))
     assert is_certain.tolist() == [[True, True, True, False, False]]
+
+
+def test_a_closed_mesh_is_watertight_and_leaves_the_room_out() -> None:
+    views = sphere_views()
+    stereo = []
+    for view in views:
+        depth = sphere_depth(view.camera)
+        depth = np.where(depth > 0, depth, 12.0).astype(np.float32)
+        stereo.append(DepthMap(depth, np.ones_like(depth), np.full(depth.shape, 2, np.uint8)))
+    config = MeshConfig(depth="stereo", closed=True, max_faces=20_000)
+    empty = sphere_of_gaussians(1).select(torch.zeros(1, dtype=torch.bool))
+    mesh = extract_mesh(empty, views, config, rasterizer=no_rasterizer, stereo_depths=stereo)
+    assert trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).is_watertight
+    assert len(mesh.faces) <= 20_000
+    assert np.quantile(np.abs(np.linalg.norm(mesh.vertices, axis=1) - 1), 0.9) < 0.03
