@@ -89,6 +89,18 @@ def test_colours_follow_the_photo() -> None:
     np.testing.assert_allclose(rgb[inner, 0], 128 + 60 * vertices[inner, 0], atol=3)
 
 
+def test_a_view_that_looks_through_a_place_can_be_given_less_to_say() -> None:
+    sees = plane_view((0, 0, 3))
+    looks_through = replace(sees, depth=sees.depth + 1)
+    blocks = surface_blocks([sees], VOXEL, TRUNCATION)
+    alone = fuse([sees], VOXEL, TRUNCATION, blocks=blocks)
+    both = fuse([sees, looks_through], VOXEL, TRUNCATION, free_weight=0.25, blocks=blocks)
+    near = (alone.weight > 0) & (np.abs(alone.distance) < 0.2)
+    assert near.sum() > 1000
+    np.testing.assert_allclose(both.weight[near], 1.25, rtol=1e-6)
+    np.testing.assert_allclose(both.distance[near], (alone.distance[near] + 0.25) / 1.25, atol=1e-5)
+
+
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     views = [sphere_view(eye) for eye in SIX_SIDES[:3]]
     results = []
