@@ -144,20 +144,23 @@ def prepare_points(xyz: NDArray[np.floating], rgb: NDArray[np.uint8], seed: int 
 
 def prepare_mesh(mesh: "Mesh") -> MeshArrays:
     """Bring a mesh into the form that is uploaded, with its texture if it has one."""
-    from recon.mesh_files import vertex_normals  # trimesh takes most of a second to load
+    from recon.mesh_geometry import vertex_normals
 
     middle, radius = bounding_sphere(mesh.vertices)
-    uv, texture = getattr(mesh, "uv", None), getattr(mesh, "texture", None)
-    has_texture = uv is not None and texture is not None
+    texture = mesh.texture
+    corners, rows = mesh.faces, np.arange(len(mesh.vertices))
+    if texture is not None:  # a vertex on a seam is uploaded once for each of its places in the picture
+        corners, rows = texture.faces, np.zeros(len(texture.uv), np.int64)
+        rows[corners] = mesh.faces
     return MeshArrays(
-        vertices=np.ascontiguousarray(mesh.vertices, np.float32),
-        normals=vertex_normals(mesh),
-        rgb=np.ascontiguousarray(mesh.vertex_rgb),
-        faces=np.ascontiguousarray(mesh.faces, np.int32),
+        vertices=np.ascontiguousarray(mesh.vertices[rows], np.float32),
+        normals=vertex_normals(mesh.vertices, mesh.faces)[rows],
+        rgb=np.ascontiguousarray(mesh.vertex_rgb[rows]),
+        faces=np.ascontiguousarray(corners, np.int32),
         middle=middle,
         radius=radius,
-        uv=np.ascontiguousarray(uv, np.float32) if has_texture else None,
-        texture=np.ascontiguousarray(texture) if has_texture else None,
+        uv=None if texture is None else np.ascontiguousarray(texture.uv, np.float32),
+        texture=None if texture is None else np.ascontiguousarray(texture.rgb),
     )
 
 
