@@ -20,7 +20,7 @@ from recon.progress import Progress, StageName, no_progress
 from recon.project import PROJECT_FILE, Project, adopt, open_project
 from recon.real_scale import DepthAt
 from recon.report import FrameReport, ReportFileError, read_report
-from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View, training_part
+from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, Texture, UnplacedPhoto, View, training_part
 from recon.whole_files import write_whole
 from splatting import rasterizer
 from splatting.camera import Camera
@@ -30,7 +30,7 @@ _STAGES: tuple[tuple[StageName, str, tuple[type, ...]], ...] = (
     ("cameras", "cameras.json", (Reconstruction, View, Camera, PointCloud, UnplacedPhoto)),
     ("points", "points.ply", (DenseScene, DepthMap, Gaussians)),
     ("splats", "splats.ply", (Gaussians,)),
-    ("mesh", "mesh.glb", (Mesh,)),
+    ("mesh", "mesh.glb", (Mesh, Texture)),
 )
 _AGAIN = "Run the command that made it again: what is stored in work/ is used, what is missing is made anew."
 

@@ -1,8 +1,8 @@
 """The 3D view on a real OpenGL context: what it draws, what a click finds, and that it survives."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from app.viewport_camera import ViewCamera, looking_at, through_photo
 from app.viewport_data import MESH_MODES, SPLAT_MODES, PhotoFrustum
 from recon.camera_files import write_cameras_json
 from recon.mesh_files import write_mesh
-from recon.scene import Mesh, View
+from recon.scene import Mesh, Texture, View
 from splatting.camera import Camera
 from splatting.formats import write_splats
 from splatting.formats.ply import write_ply
@@ -220,7 +220,8 @@ def test_a_texture_lies_with_its_first_row_at_v_zero(viewport: Viewport) -> None
     texture = np.zeros((4, 4, 3), np.uint8)
     texture[:2] = (240, 20, 20)
     uv = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)  # the upper corners of the square at v = 0
-    mesh = SimpleNamespace(**vars(_square()), uv=uv, texture=texture)
+    square = _square()
+    mesh = dataclasses.replace(square, texture=Texture(texture, uv, square.faces))
     _wait_for(viewport.shown, lambda: viewport.set_mesh(mesh))
     viewport.set_view(ViewCamera(looking_at((0.0, 0.0, 4.0), (0.0, 0.0, 0.0)), 4.0))
     pixels = _pixels(viewport.screenshot()).astype(int)

@@ -61,7 +61,8 @@ def scene_on_a_table() -> tuple[Reconstruction, DenseScene, Gaussians, Mesh]:
     faces = np.arange(N).reshape(-1, 3).astype(np.int32)
     mesh = Mesh(xyz.astype(np.float32), faces, rgb)
     scene = Reconstruction(tuple(views), points, ())
-    return scene, DenseScene(tuple(depth_maps), start, np.ones(N, bool)), gaussians, mesh
+    nothing = tuple(np.zeros((48, 64), bool) for _ in views)
+    return scene, DenseScene(tuple(depth_maps), start, np.ones(N, bool), nothing), gaussians, mesh
 
 
 def run(out: Path, wish: FrameWish = FrameWish(), *, until: str = "mesh", scene_version: int = 1) -> list[str]:  # noqa: B008
