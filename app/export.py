@@ -10,6 +10,7 @@ EXAMPLES = (
     "handful export out/room --to ply -o room.ply        Gaussian splats, as they lie in the project",
     "handful export out/room --to spz -o room.spz        a fifth of the size; also splat, sog, splat-glb",
     "handful export out/room --to glb -o room.glb        the mesh",
+    "handful export out/room --to obj -o room.obj        the same with .mtl and .png; also stl, 3mf, mesh-ply",
     "handful export out/room --to html -o room.html      one offline page that any browser shows",
     "handful export out/room --to colmap -o room_model   cameras and undistorted photos; also transforms",
 )

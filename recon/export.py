@@ -161,6 +161,22 @@ def _splats(suffix: str, default_name: str) -> Exporter:
     return Exporter("Gaussian splats", "splats", ("splats.ply",), default_name, _read_splats, _write_splats(suffix))
 
 
+def _mesh(suffix: str) -> Exporter:
+    def load(project: Path) -> Any:
+        from recon.mesh_files import read_mesh
+
+        return read_mesh(project / "mesh.glb")
+
+    def save(mesh: Any, destination: Path, progress: Progress) -> None:
+        from recon.mesh_files import write_mesh
+
+        if destination.suffix.lower() != suffix:
+            raise ValueError(f"the file's name must end in {suffix}")
+        write_mesh(mesh, destination)
+
+    return Exporter("mesh", "mesh", ("mesh.glb",), f"mesh{suffix}", load, save)
+
+
 def _cameras(function: str, default_name: str, *needs: str, is_folder: bool = True) -> Exporter:
     save = _through("recon.camera_exports", function)
     return Exporter("cameras", "cameras", needs, default_name, _project_itself, save, is_folder)
@@ -174,6 +190,10 @@ EXPORTERS: dict[str, Exporter] = {
     "sog": _splats(".sog", "splats.sog"),
     "splat-glb": _splats(".glb", "splats.glb"),
     "glb": Exporter("mesh", "mesh", ("mesh.glb",), "mesh.glb", _checked_mesh_file, _copy_file),
+    "obj": _mesh(".obj"),
+    "stl": _mesh(".stl"),
+    "3mf": _mesh(".3mf"),
+    "mesh-ply": _mesh(".ply"),
     "colmap": _cameras("export_colmap", "colmap", *_COLMAP_FILES),
     "colmap-bin": _cameras("export_colmap_binary", "colmap", *_COLMAP_FILES),
     "transforms": _cameras("export_transforms", "transforms", *_COLMAP_FILES),

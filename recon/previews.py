@@ -43,7 +43,7 @@ def splat_picture(
 def mesh_picture(mesh: Mesh, camera: Camera) -> NDArray[np.uint8]:
     """The mesh in its colours, lit from the camera, [H, W, 3]."""
     rgb, covered, facing = render_mesh(mesh, camera)
-    lit = rgb * (0.5 + 0.5 * facing)[..., None]
+    lit = rgb * (0.7 + 0.3 * facing)[..., None]
     return np.round(lit * covered[..., None] + 255 * PAPER * (1 - covered[..., None])).astype(np.uint8)
 
 

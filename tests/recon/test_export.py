@@ -54,6 +54,13 @@ def test_splats_come_back_upright_from_every_splat_format(project: Path, format:
     assert torch.allclose(read_splats(made).means.sort(dim=0).values, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("format", ["obj", "stl", "3mf", "mesh-ply"])
+def test_the_mesh_comes_back_from_every_mesh_format(project: Path, format: str) -> None:
+    assert len(read_mesh(export(project, format)).faces) == 1
+    with pytest.raises(ReconError, match="must end in"):
+        export(project, format, project / "mesh.doc")
+
+
 def test_a_format_that_cannot_hold_the_splats_is_a_reason(project: Path) -> None:
     splats = read_ply(project / "splats.ply")
     splats.means[0, 0] = 1e8
@@ -106,7 +113,7 @@ def test_a_damaged_result_is_not_exported(project: Path, tmp_path: Path) -> None
 def test_other_folders_and_formats_are_refused(project: Path, tmp_path: Path) -> None:
     with pytest.raises(ReconError, match="no project"):
         export(tmp_path, "ply")
-    with pytest.raises(ValueError, match="splat-glb, glb, colmap"):
+    with pytest.raises(ValueError, match="splat-glb, glb, obj"):
         export(project, "docx")
 
 
