@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recon.device import Device
-from recon.exposure import evened, photo_gains
+from recon.exposure import evened
 from recon.progress import Progress
 from recon.scene import DepthMap, View
 from splatting import rasterizer
@@ -56,7 +56,7 @@ def optimise(
     `on_step` is called after every step; `loop` is what fits, ours unless another is measured beside it.
     """
     if depth_maps and config.even_exposure:
-        views = evened(views, photo_gains(views, depth_maps))
+        views = evened(views, depth_maps)
     background = background_of(views)
     target = torch.device(device.torch_name)
     moved = Gaussians(**{part.name: getattr(start, part.name).to(target) for part in fields(start)})

@@ -24,6 +24,7 @@ from scipy.spatial import cKDTree
 import recon._native as _native
 from recon.atlas import unwrap
 from recon.bounds import check_bounds
+from recon.exposure import photo_gains
 from recon.mesh_geometry import edge_lengths, vertex_normals
 from recon.photo import Photo
 from recon.photo_samples import (
@@ -36,7 +37,6 @@ from recon.photo_samples import (
 )
 from recon.progress import Progress, no_progress
 from recon.scene import Mesh, Texture, View
-from recon.texture_exposure import photo_gains
 from recon.undistort import DistortedCamera, undistorted_view
 
 log = logging.getLogger(__name__)

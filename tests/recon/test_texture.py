@@ -10,11 +10,11 @@ import trimesh
 
 import recon._native as _native
 from recon.atlas import unwrap
+from recon.exposure import photo_gains
 from recon.mesh_rendering import render_mesh
 from recon.photo_samples import photo_of_mesh, raster_mesh
 from recon.scene import Mesh, Texture, View
 from recon.texture import TextureConfig, color_mesh
-from recon.texture_exposure import photo_gains
 from splatting.camera import Camera
 
 SIDE = 160  # of the photos
