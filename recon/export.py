@@ -7,9 +7,11 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from recon.errors import ReconError
 from recon.progress import Progress, no_progress
@@ -44,10 +46,10 @@ _COLMAP_FILES = tuple(f"cameras/{name}.txt" for name in ("cameras", "images", "p
 def export(project: Path, format: str, destination: Path | None = None, *, progress: Progress = no_progress) -> Path:
     """Write a result of a project folder in a format of `EXPORTERS`.
 
-    "ply" is the 3DGS PLY and "glb" the mesh, both as they lie in the project; "colmap",
-    "colmap-bin" and "transforms" folders with the cameras and the undistorted photos, see `recon.camera_exports`;
-    "html" a page that shows the splats, see `recon.html_viewer`. The other splat formats are those of
-    `splatting.formats`, with up where other programs expect it.
+    "ply" is the 3DGS PLY and "glb" the mesh, both as they lie in the project. The other splat formats are those of
+    `splatting.formats`, with up where other programs expect it; "stl" and "3mf" have Z up and are in millimetres where
+    the unit is known. "colmap", "colmap-bin" and "transforms" are folders with the cameras and the undistorted photos,
+    see `recon.camera_exports`; "html" is a page that shows the splats, see `recon.html_viewer`.
 
     Args:
         project: the project folder.
@@ -161,11 +163,12 @@ def _splats(suffix: str, default_name: str) -> Exporter:
     return Exporter("Gaussian splats", "splats", ("splats.ply",), default_name, _read_splats, _write_splats(suffix))
 
 
-def _mesh(suffix: str) -> Exporter:
+def _mesh(suffix: str, *, for_printing: bool = False) -> Exporter:
     def load(project: Path) -> Any:
         from recon.mesh_files import read_mesh
 
-        return read_mesh(project / "mesh.glb")
+        mesh = read_mesh(project / "mesh.glb")
+        return _printable(mesh, project) if for_printing else mesh
 
     def save(mesh: Any, destination: Path, progress: Progress) -> None:
         from recon.mesh_files import write_mesh
@@ -175,6 +178,15 @@ def _mesh(suffix: str) -> Exporter:
         write_mesh(mesh, destination)
 
     return Exporter("mesh", "mesh", ("mesh.glb",), f"mesh{suffix}", load, save)
+
+
+def _printable(mesh: Any, project: Path) -> Any:
+    """Z up and, where the project has a real unit, in millimetres, as slicers take such files."""
+    from recon.framing import frame_of
+    from recon.project import Project
+
+    x, y, z = mesh.vertices.T * np.float32(1000 if frame_of(Project(project)).unit == "m" else 1)
+    return replace(mesh, vertices=np.stack([x, -z, y], axis=1))
 
 
 def _cameras(function: str, default_name: str, *needs: str, is_folder: bool = True) -> Exporter:
@@ -191,8 +203,8 @@ EXPORTERS: dict[str, Exporter] = {
     "splat-glb": _splats(".glb", "splats.glb"),
     "glb": Exporter("mesh", "mesh", ("mesh.glb",), "mesh.glb", _checked_mesh_file, _copy_file),
     "obj": _mesh(".obj"),
-    "stl": _mesh(".stl"),
-    "3mf": _mesh(".3mf"),
+    "stl": _mesh(".stl", for_printing=True),
+    "3mf": _mesh(".3mf", for_printing=True),
     "mesh-ply": _mesh(".ply"),
     "colmap": _cameras("export_colmap", "colmap", *_COLMAP_FILES),
     "colmap-bin": _cameras("export_colmap_binary", "colmap", *_COLMAP_FILES),

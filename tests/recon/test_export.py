@@ -1,5 +1,6 @@
 """Exports: what is in the project, elsewhere; one clear sentence where it is not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,11 @@ import torch
 
 from recon.errors import ReconError
 from recon.export import export
+from recon.frame import AS_IT_IS
+from recon.frame_wish import FrameWish
+from recon.framing import block_of, write_block
 from recon.mesh_files import read_mesh, write_mesh
+from recon.project import Project
 from recon.scene import Mesh
 from splatting.formats import read_splats
 from splatting.formats.ply import read_ply, write_ply
@@ -59,6 +64,15 @@ def test_the_mesh_comes_back_from_every_mesh_format(project: Path, format: str) 
     assert len(read_mesh(export(project, format)).faces) == 1
     with pytest.raises(ReconError, match="must end in"):
         export(project, format, project / "mesh.doc")
+
+
+@pytest.mark.parametrize("format", ["stl", "3mf"])
+def test_what_is_printed_stands_on_its_feet_in_millimetres(project: Path, format: str) -> None:
+    upright = read_mesh(export(project, format))
+    assert np.array_equal(upright.vertices[1], [0, 0, 1])  # our +Y
+    frame = replace(AS_IT_IS, unit="m")
+    write_block(Project(project), block_of(FrameWish(), frame, made_from="", is_final=True))
+    assert np.array_equal(read_mesh(export(project, format)).vertices, 1000 * upright.vertices)
 
 
 def test_a_format_that_cannot_hold_the_splats_is_a_reason(project: Path) -> None:
