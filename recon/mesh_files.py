@@ -4,16 +4,18 @@ import io
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from recon.glb import glb_bytes, parse_glb, textured_mesh
 from recon.scene import Mesh, Texture
 from recon.whole_files import write_whole
+
+if TYPE_CHECKING:
+    import trimesh  # takes half a second: imported where it is used
 
 FORMATS = (".glb", ".ply", ".obj", ".stl", ".3mf")
 _GREY = 128
@@ -41,6 +43,8 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
     elif suffix == ".obj":
         _write_obj(mesh, path)
     else:
+        import trimesh
+
         colors = mesh.vertex_rgb if suffix == ".ply" else None
         whole: Any = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
         write_whole(path, whole.export(file_type=suffix[1:]))
@@ -87,9 +91,11 @@ def read_mesh(path: Path) -> Mesh:
     return mesh
 
 
-def _load(path: Path, suffix: str) -> trimesh.Trimesh:
+def _load(path: Path, suffix: str) -> "trimesh.Trimesh":
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    import trimesh
+
     try:
         if suffix == ".3mf":
             _check_archive(path)
@@ -111,7 +117,9 @@ def _check_archive(path: Path) -> None:
         raise ValueError("the archive unpacks to more than a mesh")
 
 
-def _from_trimesh(loaded: trimesh.Trimesh) -> Mesh:
+def _from_trimesh(loaded: "trimesh.Trimesh") -> Mesh:
+    from trimesh.visual import ColorVisuals
+
     vertices, faces = loaded.vertices.astype(np.float32), loaded.faces.astype(np.int32)
     visual: Any = loaded.visual
     picture = getattr(getattr(visual, "material", None), "image", None)
@@ -119,7 +127,7 @@ def _from_trimesh(loaded: trimesh.Trimesh) -> Mesh:
         uv = np.stack([visual.uv[:, 0], 1 - visual.uv[:, 1]], axis=1).astype(np.float32)
         return textured_mesh(vertices, faces, Texture(np.asarray(picture.convert("RGB")), uv, faces))
     rgb = np.full((len(vertices), 3), _GREY, np.uint8)
-    if isinstance(visual, trimesh.visual.ColorVisuals) and visual.kind == "vertex":
+    if isinstance(visual, ColorVisuals) and visual.kind == "vertex":
         rgb = np.asarray(visual.vertex_colors)[:, :3].astype(np.uint8)
     return Mesh(vertices, faces, rgb)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -80,6 +79,8 @@ def write_cameras(project: Project, scene: Reconstruction, frame: Frame) -> Writ
 
 def write_points(project: Project, dense: DenseScene) -> Written:
     """Write `points.ply`: the coloured points that the Gaussians start from, the verified ones only."""
+    import trimesh  # takes half a second
+
     xyz = dense.gaussians.means.numpy()[dense.is_verified]
     rgb = rgb_from_sh(dense.gaussians.sh[:, 0]).numpy()[dense.is_verified].clip(0, 1)
     cloud = trimesh.PointCloud(xyz, colors=np.round(rgb * 255).astype(np.uint8))
