@@ -42,7 +42,9 @@ def rasterize(
     tensors = CameraTensors.of(camera, splats.means) if camera_tensors is None else camera_tensors
     pose = tensors.cam_from_world
     in_camera, keep = _front_to_back(splats, pose, options.near, drawable(splats, degree))
-    means2d, covariances2d, fading = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera)
+    means2d, covariances2d, fading = project_gaussians(
+        splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera
+    )
     opacities = splats.opacities[keep] * fading if options.antialiased else splats.opacities[keep]
     channels = [_colours(splats, keep, pose, degree), in_camera[:, 2:]]
     if splats.features is not None:
@@ -81,12 +83,12 @@ def _front_to_back(splats: Splats, pose: Tensor, near: float, is_drawable: Tenso
     return in_camera[keep], keep
 
 
-def _project(
+def project_gaussians(
     quats: Tensor, scales: Tensor, in_camera: Tensor, tensors: CameraTensors, camera: Camera
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Centres [N, 2] and covariances [N, 2, 2] in the picture, px, and the share antialiasing leaves of opacities [N].
 
-    EWA splatting.
+    EWA splatting. `in_camera` [N, 3] are their centres in the camera frame; what lies at z <= 0 means nothing.
     """
     fx, fy, cx, cy = (tensors.K[r, c] for r, c in [(0, 0), (1, 1), (0, 2), (1, 2)])
     z = in_camera[:, 2]

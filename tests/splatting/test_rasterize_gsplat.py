@@ -90,7 +90,7 @@ def stand_in(
     render = rasterize_torch.rasterize(plain, camera, camera_tensors=tensors, options=options)
     blended = render.features + (1 - render.alpha)[..., None] * backgrounds[0]
     in_camera = means @ viewmats[0, :3, :3].T + viewmats[0, :3, 3]
-    means2d, covariances, fading = rasterize_torch._project(quats, scales, in_camera, tensors, camera)
+    means2d, covariances, fading = rasterize_torch.project_gaussians(quats, scales, in_camera, tensors, camera)
     a, b, c = covariances[:, 0, 0], covariances[:, 0, 1], covariances[:, 1, 1]
     meta = {
         "conics": (torch.stack([c, -b, a], 1) / (a * c - b * b)[:, None])[None],

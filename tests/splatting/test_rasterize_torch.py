@@ -6,7 +6,7 @@ from gsplat.cuda import _torch_impl as reference
 from splat_scenes import PARAMETERS, leaves, random_splats, relative_l2, turned_camera
 
 from splatting.gaussians import Splats
-from splatting.rasterize_torch import _opacities_at_pixels, _project, rasterize
+from splatting.rasterize_torch import _opacities_at_pixels, project_gaussians, rasterize
 from splatting.rasterizer import CameraTensors, RenderOptions
 
 
@@ -20,7 +20,7 @@ def test_projection_agrees_with_gsplat() -> None:
     is_seen = (radii[0] > 0).all(-1)
     assert is_seen.sum() > 100
     in_camera = splats.means @ pose[:3, :3].T + pose[:3, 3]
-    ours2d, covariances2d, fading = _project(
+    ours2d, covariances2d, fading = project_gaussians(
         splats.quats_wxyz, splats.scales, in_camera, CameraTensors.of(camera, splats.means), camera
     )
     a, b, c = covariances2d[:, 0, 0], covariances2d[:, 0, 1], covariances2d[:, 1, 1]
