@@ -16,7 +16,7 @@ from torch import Tensor
 from splatting.camera import Camera
 from splatting.gaussians import Gaussians, Splats
 from splatting.rasterizer import Rasterizer
-from splatting.visibility import Progress, num_seeing, reduced, visibilities
+from splatting.visibility import SEEN_SHARE, Progress, num_seeing, reduced, visibilities
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -27,7 +27,7 @@ WEIGHTS = {
     "lonely": 0.5,
     "near_camera": 0.5,
     "needle": 0.5,
-    "unseen": 0.3,
+    "seen_once": 0.3,
     "faint": 0.3,
     "huge": 0.3,
 }
@@ -41,22 +41,24 @@ class FloaterSigns:
     """What speaks for each of N Gaussians being a floater, each sign in [0, 1], float32 [N].
 
     Attributes:
-        before_surface: hangs in front of what other photos show there.
-        unseen: few photos see it.
+        before_surface: hangs in front of what photos show there, and more of them than have it on their surface.
+        seen_once: a single photo sees it. What none sees is no floater: it fills what stands behind something.
         lonely: far from its neighbours, in its own size.
         faint: hardly opaque.
         near_camera: much nearer to a camera than what that camera shows.
         huge: covers a large part of a photo.
         needle: long and thin, and not small.
+        num_supports: int64; how many photos see it on their surface. That speaks for it.
     """
 
     before_surface: Floats
-    unseen: Floats
+    seen_once: Floats
     lonely: Floats
     faint: Floats
     near_camera: Floats
     huge: Floats
     needle: Floats
+    num_supports: NDArray[np.int64]
 
 
 def floater_signs(
@@ -92,29 +94,36 @@ def floater_signs(
     for idx, camera in enumerate(cameras):
         progress(idx, len(cameras), "comparing with the surfaces")
         verified = None if verified_depths is None else verified_depths[idx]
-        looks.append(_look(xyz, camera, _surface(splats, camera, rasterizer, verified)))
+        looks.append(_look(xyz, camera, _surface(splats, camera, rasterizer, verified), shares[idx].numpy()))
     nearest = np.min([look.distance for look in looks], axis=0)
     relative = np.min([look.relative_distance for look in looks], axis=0)
     angle = scales / np.maximum(nearest, 1e-12)[:, None]
-    seen = num_seeing(shares).numpy()
+    before = np.sum([look.before for look in looks], axis=0)
+    supports = np.sum([look.is_on_surface for look in looks], axis=0)
     signs = {
-        "before_surface": np.max([look.before for look in looks], axis=0),
-        "unseen": np.select([seen == 0, seen == 1], [1.0, 0.5], 0.0),
+        "before_surface": before / np.maximum(before + supports, 1),
+        "seen_once": num_seeing(shares).numpy() == 1,
         "lonely": _rising(_loneliness(xyz, scales[:, 1]), 2.0, 8.0),
         "faint": 1 - _rising(splats.opacities.numpy(), 0.0, 0.3),
         "near_camera": 1 - _rising(relative, 0.15, 0.5),
         "huge": _rising(angle[:, 2], 0.04, 0.2),
         "needle": _rising(angle[:, 2], 0.01, 0.03) * _rising(scales[:, 2] / np.maximum(scales[:, 1], 1e-30), 4.0, 12.0),
     }
-    return FloaterSigns(**{name: np.asarray(sign, np.float32) for name, sign in signs.items()})
+    return FloaterSigns(
+        **{name: np.asarray(sign, np.float32) for name, sign in signs.items()},
+        num_supports=supports.astype(np.int64),
+    )
 
 
 def floater_scores(signs: FloaterSigns) -> Floats:
-    """How likely each Gaussian is a floater, [N] in [0, 1]: signs add up as if they were independent."""
+    """How likely each Gaussian is a floater, [N] in [0, 1].
+
+    Signs add up as if they were independent; with each photo that has it on its surface they count less.
+    """
     innocent = np.ones(len(signs.faint), np.float32)
     for name, weight in WEIGHTS.items():
         innocent *= 1 - weight * getattr(signs, name)
-    return np.asarray(1 - innocent, np.float32)
+    return np.asarray((1 - innocent) / (1 + signs.num_supports), np.float32)
 
 
 def likely_floaters(scores: Floats, strength: float) -> NDArray[np.bool_]:
@@ -132,9 +141,10 @@ def likely_floaters(scores: Floats, strength: float) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class _Look:
-    """What one camera says, [N] each: how far in front of its surface, distances, absolute and in usual ones."""
+    """What one camera says of each: in front of its surface, seen on it, distance, and that in its usual ones; [N]."""
 
     before: Doubles
+    is_on_surface: NDArray[np.bool_]
     distance: Doubles
     relative_distance: Doubles
 
@@ -150,7 +160,7 @@ def _surface(splats: Splats, camera: Camera, rasterizer: Rasterizer, verified: F
     return np.where(verified > 0, verified, rendered[row[:, None], column])
 
 
-def _look(xyz: Doubles, camera: Camera, depth: Floats) -> _Look:
+def _look(xyz: Doubles, camera: Camera, depth: Floats, shares: Floats) -> _Look:
     pixels, z = camera.project(xyz)
     height, width = depth.shape
     column = np.floor(np.clip(pixels[:, 0] * width / camera.width, -1, width)).astype(int)
@@ -158,10 +168,11 @@ def _look(xyz: Doubles, camera: Camera, depth: Floats) -> _Look:
     inside = (z > 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
     surface = np.where(inside, depth[row.clip(0, height - 1), column.clip(0, width - 1)], 0.0)
     is_known = surface > 0
-    before = np.where(is_known, 1 - _rising(z / np.where(is_known, surface, 1), NEAREST, FARTHEST), 0.0)
+    relative = np.where(is_known, z / np.where(is_known, surface, 1), np.inf)
+    is_on_surface = (np.abs(relative - 1) < 1 - FARTHEST) & (shares > SEEN_SHARE)
     usual = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
     distance = np.linalg.norm(xyz - camera.center, axis=1)
-    return _Look(before, distance, distance / usual)
+    return _Look(1 - _rising(relative, NEAREST, FARTHEST), is_on_surface, distance, distance / usual)
 
 
 def _loneliness(xyz: Doubles, size: Doubles) -> Doubles:
