@@ -17,6 +17,7 @@ class Command:
 COMMANDS = {
     "reconstruct": Command("app.reconstruct", "photos to cameras, splats and a mesh"),
     "align": Command("app.align", "turn a finished project upright, and give it real lengths"),
+    "clean": Command("app.clean", "take out floaters, or all but a box; every step can be undone"),
     "export": Command("app.export", "write the splats, the mesh or the cameras in another format"),
     "convert": Command("app.convert", "a file of splats in another format: ply, splat, spz, sog, glb"),
     "render": Command("app.render", "pictures from given cameras, or a turntable film"),

@@ -30,11 +30,11 @@ def add_frame_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def joined_values(arguments: list[str]) -> list[str]:
+def joined_values(arguments: list[str], flags: tuple[str, ...] = FLAGS) -> list[str]:
     """Arguments with `--up -y` as `--up=-y`: argparse takes what begins with a minus for another option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in FLAGS and not argument.startswith("--"):
+        if joined and joined[-1] in flags and not argument.startswith("--"):
             joined[-1] += "=" + argument
         else:
             joined.append(argument)

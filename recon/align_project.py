@@ -9,6 +9,7 @@ from typing import Any
 
 from recon import outputs
 from recon.artefacts import ArtefactError, load_artefact
+from recon.cleaning import cleaned
 from recon.dense import DenseScene
 from recon.errors import ReconError
 from recon.frame import Frame, frame_report, framed_camera, framed_dense, framed_gaussians, framed_mesh, framed_scene
@@ -99,7 +100,9 @@ def _stored(project: Project) -> _Stored:
         raise ReconError(
             f"The project {project.folder} holds no cameras yet.", "Run reconstruct at least until the stage cameras."
         )
-    scene, dense, gaussians, mesh = results
+    scene, dense, fitted, mesh = results
+    fit_made_from = project.record("splats").get("fingerprint", "")
+    gaussians = None if fitted is None else cleaned(project, fitted, made_from=fit_made_from).gaussians
     return _Stored(scene, dense, gaussians, mesh, made_from)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from matching.types import Features
 from recon.artefacts import ArtefactError, load_artefact
+from recon.cleaning import cleaned
 from recon.config import ReconConfig, config_from_document
 from recon.errors import ReconError
 from recon.match_graph import MatchGraph, PairMatches
@@ -33,7 +34,7 @@ class FinishedScene:
         preset, config: the settings it was made with.
         heldout: names of photos that are kept from training.
         cameras: file of the cameras that the user gave, None if they were estimated.
-        graph, scene, gaussians: results of its stages.
+        graph, scene, gaussians: results of its stages; the Gaussians without those that were cleaned away.
         fingerprint: of everything that the Gaussians were made from.
     """
 
@@ -78,6 +79,7 @@ def _from_parts(project: Project, asked: Mapping[str, Any], fingerprint: str) ->
     graph = load_artefact(project.artefact("matches"), (MatchGraph, PairMatches, Features))
     if len(graph.features) != len(photos):
         raise ValueError("its matches and its photos differ")
+    fitted = load_artefact(project.artefact("splats"), (Gaussians,))
     return FinishedScene(
         project=project,
         photos=photos,
@@ -87,6 +89,6 @@ def _from_parts(project: Project, asked: Mapping[str, Any], fingerprint: str) ->
         cameras=Path(asked["cameras"]) if asked["cameras"] else None,
         graph=graph,
         scene=load_artefact(project.artefact("cameras"), (Reconstruction, View, Camera, PointCloud, UnplacedPhoto)),
-        gaussians=load_artefact(project.artefact("splats"), (Gaussians,)),
+        gaussians=cleaned(project, fitted, made_from=fingerprint).gaussians,
         fingerprint=fingerprint,
     )

@@ -273,7 +273,7 @@ def mesh_from_depths(
     if len(faces) == 0:
         raise no_surface
     progress(3, 4, "Simplifying the mesh")
-    mesh = smooth(_used_part(vertices, faces, rgb), config.smoothing)
+    mesh = smooth(used_part(vertices, faces, rgb), config.smoothing)
     mesh = drop_degenerate(simplify(mesh, config.max_faces))
     cameras = [view.camera for view in views]
     mesh = fill_holes(mesh, lambda xyz: config.max_hole_px * footprints(xyz, cameras))
@@ -340,7 +340,7 @@ def _in_large_component(faces: NDArray[np.int32], num_vertices: int, min_share: 
     return count[label] >= min_share * count.max()
 
 
-def _used_part(vertices: NDArray[np.float32], faces: NDArray[np.int32], rgb: NDArray[np.uint8]) -> Mesh:
+def used_part(vertices: NDArray[np.float32], faces: NDArray[np.int32], rgb: NDArray[np.uint8]) -> Mesh:
     """A mesh of the vertices that faces use."""
     is_used = np.zeros(len(vertices), bool)
     is_used[faces] = True
@@ -353,7 +353,7 @@ def drop_degenerate(mesh: Mesh) -> Mesh:
     corners = mesh.vertices[mesh.faces].astype(np.float64)
     doubled_area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     longest_squared = np.max([((corners[:, i] - corners[:, i - 1]) ** 2).sum(axis=1) for i in range(3)], axis=0)
-    return _used_part(mesh.vertices, mesh.faces[doubled_area > 1e-4 * longest_squared], mesh.vertex_rgb)
+    return used_part(mesh.vertices, mesh.faces[doubled_area > 1e-4 * longest_squared], mesh.vertex_rgb)
 
 
 def simplify(mesh: Mesh, max_faces: int) -> Mesh:

@@ -8,7 +8,9 @@ from pathlib import Path
 from matching.types import Features
 from recon import outputs
 from recon.align import upright
+from recon.artefacts import load_artefact
 from recon.camera_files import read_cameras
+from recon.cleaning import Cleaned, cleaned
 from recon.config import DeviceName, ReconConfig
 from recon.continuation import continued_fit, continued_start
 from recon.dense import DenseScene, make_dense
@@ -123,10 +125,37 @@ def add_photos(
     except ReconError:
         shutil.rmtree(staged.folder)  # the same photos would fail again
         raise
+    results.note(cleaned(before.project, before.gaussians, made_from=stages.fingerprint).note)
     report = make_report(results, stages.reports, "mesh")
     outputs.write_report(staged, report)
     adopt(before.project, staged)
     return report
+
+
+def remake_mesh(out: Path, *, progress: PipelineProgress | None = None) -> Mesh:
+    """Make the mesh of a finished project anew, from the splats as they are after cleaning; a later run keeps it.
+
+    Raises:
+        ReconError: the folder holds no finished scene, or its photos are gone.
+        Cancelled: raised by `progress`. The mesh stays as it was.
+    """
+    scene = open_finished_scene(out)
+    project, config = scene.project, scene.config
+    stages = StageRunner(project, "mesh", progress, after=scene.fingerprint)
+    photos = load_photos([photo.path for photo in scene.photos]).photos
+    dense = load_artefact(project.artefact("points"), (DenseScene, DepthMap, Gaussians))
+    kept = cleaned(project, load_artefact(project.artefact("splats"), (Gaussians,)), made_from=scene.fingerprint)
+    views, points = training_part(scene.scene)
+    views = dense.lasting(views)
+    mesh = stages.run(
+        "mesh",
+        [config.mesh, config.texture, *kept.identity],
+        lambda progress: _mesh(photos, views, dense, kept, config, rasterizer.create("cpu"), progress),
+        (Mesh, Texture),
+    )
+    frame = frame_of(project)
+    outputs.write_mesh(project, framed_mesh(frame, mesh), framed_camera(frame, preview_camera(views, points)))
+    return mesh
 
 
 def _run(
@@ -194,12 +223,15 @@ def _run(
     device = choose_device(config.device)
     results.device = DeviceReport(device.torch_name, device.rasterizer, device.reason)
     results.note(device.warning)
-    gaussians = results.gaussians = stages.run(
+    fitted = stages.run(
         "splats",
         [config.fit, device.rasterizer],
         lambda progress: _fit(dense, views, config, device, before, progress),
         (Gaussians,),
     )
+    kept = cleaned(project, fitted, made_from=stages.fingerprint)
+    results.note(kept.note)
+    gaussians = results.gaussians = kept.gaussians
     heldout_views = [view for view in scene.views if view.is_heldout]
     background, preview = background_of(views), preview_camera(views, points)
     results.heldout = score_heldout(gaussians, dense, heldout_views, draw, background, project.previews)
@@ -210,8 +242,8 @@ def _run(
 
     results.mesh = stages.run(
         "mesh",
-        [config.mesh, config.texture],
-        lambda progress: _mesh(photos.photos, views, dense, gaussians, config, draw, progress),
+        [config.mesh, config.texture, *kept.identity],
+        lambda progress: _mesh(photos.photos, views, dense, kept, config, draw, progress),
         (Mesh, Texture),
     )
     results.written |= outputs.write_mesh(project, framed_mesh(frame, results.mesh), preview)
@@ -299,7 +331,7 @@ def _mesh(
     photos: Sequence[Photo],
     views: Sequence[View],
     dense: DenseScene,
-    gaussians: Gaussians,
+    kept: Cleaned,
     config: ReconConfig,
     draw: Rasterizer,
     progress: Progress,
@@ -312,5 +344,9 @@ def _mesh(
     def second(done: int, total: int, message: str) -> None:
         progress(total + done, 2 * total, message)
 
-    mesh = extract_mesh(gaussians, views, config.mesh, rasterizer=draw, stereo_depths=dense.depth_maps, progress=first)
+    mesh = kept.without_removed(
+        extract_mesh(
+            kept.gaussians, views, config.mesh, rasterizer=draw, stereo_depths=dense.depth_maps, progress=first
+        )
+    )
     return color_mesh(mesh, photo_views(photos, views, config.texture.photo_side_px), config.texture, second)

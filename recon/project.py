@@ -40,6 +40,11 @@ class Project:
         return Project(self.work / "aligning")
 
     @property
+    def cleaning(self) -> "Project":
+        """Where the scene is written without what the user took out, beside the one that stays whole until then."""
+        return Project(self.work / "cleaning")
+
+    @property
     def previews(self) -> Path:
         """Small pictures for the report."""
         return self.folder / "previews"
@@ -91,7 +96,7 @@ def open_project(folder: Path) -> Project:
 
 
 def adopt(project: Project, made: Project) -> None:
-    """Put everything that was made in `project.adding` or `project.aligning` in place of what the project holds.
+    """Put everything that was made in `project.adding`, `aligning` or `cleaning` in place of what the project holds.
 
     The mark that it is whole is set first: killed in between, `open_project` goes on where this stopped.
     """
@@ -101,7 +106,7 @@ def adopt(project: Project, made: Project) -> None:
 
 def finish_adoption(project: Project) -> None:
     """Go on with `adopt`, if it was begun."""
-    for made in (project.aligning.folder, project.adding.folder):
+    for made in (project.aligning.folder, project.cleaning.folder, project.adding.folder):
         if (made / _WHOLE_MARK).exists():
             _move_into(project, made)
 

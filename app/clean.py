@@ -1,0 +1,161 @@
+"""`handful clean`: take floaters, or all but a box, out of a finished project."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.arguments import ArgumentParser, existing_path, number
+from app.frame_flags import joined_values
+from app.progress_display import create_display
+from recon.errors import ReconError
+from recon.progress import PipelineEvent
+
+if TYPE_CHECKING:
+    from recon.clean_project import CleanScene
+
+EXAMPLES = (
+    "handful clean out/mug                                   count likely floaters at several strengths",
+    "handful clean out/mug --strength 0.5                    take them out of the project",
+    "handful clean out/mug --crop -0.3,0,-0.3,0.3,0.5,0.3    keep a box only",
+    "handful clean out/mug --strength 0.5 -o mug_clean.ply   into a file; the project stays as it is",
+    "handful clean out/mug --strength 0.7 --mesh             and the mesh anew",
+    "handful clean out/mug --undo                            take the last step back",
+)
+PREVIEWED = (0.25, 0.5, 0.75, 1.0)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse what follows `handful clean`."""
+    parser = ArgumentParser(
+        "handful clean",
+        description="Take Gaussians out of a finished project: likely floaters, what no photo shows, or all but\n"
+        "a box. Steps add up, and each can be undone: what was fitted stays in OUT/work, OUT/cleaned.json says what\n"
+        "is gone. A later reconstruct keeps the scene clean and says so; after another fit it says that all is back.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("project", type=existing_path, metavar="OUT", help="project folder")
+    parser.add_argument(
+        "--strength",
+        type=number(float, 0, 1),
+        metavar="0..1",
+        help="take out likely floaters; up to 0.7 photos that were kept back did not look worse, 1 takes all suspects",
+    )
+    parser.add_argument(
+        "--crop",
+        type=_box,
+        metavar="x0,y0,z0,x1,y1,z1",
+        help="keep only what lies between these two corners, in the frame of the project's files (+y is up)",
+    )
+    parser.add_argument(
+        "--unseen",
+        action="store_true",
+        help="take out what no photo shows: guesses beyond the frames and behind things",
+    )
+    parser.add_argument("--undo", action="store_true", help="take the last step back first")
+    parser.add_argument("--mesh", action="store_true", help="make the mesh anew from what is left")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write a PLY there; the project stays")
+    parsed = parser.parse_args(joined_values(arguments, ("--crop",)))
+    if parsed.output is not None and parsed.mesh:
+        parser.error("argument --mesh: does not go with -o, which leaves the project as it is")
+    return parsed
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Count, take out, write; returns the exit code."""
+    from recon import clean_project
+    from recon.clean_project import CleaningWish
+
+    with create_display("auto") as display:
+
+        def progress(done: int, total: int, message: str) -> None:
+            fraction = done / max(total, 1)
+            display.progress(PipelineEvent("splats", fraction, fraction, message))
+
+        scene = clean_project.open_clean_scene(parsed.project, progress=progress)
+    wish = CleaningWish(parsed.strength, parsed.crop, parsed.unseen)
+    has_changed = _undo(scene) if parsed.undo else False
+    steps = clean_project.selected(scene, wish)
+    for step, count in zip(steps, clean_project.remove(scene.history, steps), strict=True):
+        print(f"Removed {_share(count, scene)}: {step.what}.")
+        has_changed |= count > 0
+    if not (steps or parsed.undo or parsed.mesh or parsed.output):
+        _preview(scene)
+        return 0
+    if parsed.output is not None:
+        clean_project.write_cleaned_ply(scene, parsed.output)
+        print(parsed.output)
+        return 0
+    if has_changed:
+        _save(scene)
+    elif not parsed.mesh:
+        print("Nothing has changed.")
+    if parsed.mesh:
+        _remake_mesh(parsed.project)
+    elif has_changed and (parsed.project / "mesh.glb").is_file():
+        print(f"The mesh is as it was; 'handful clean {parsed.project} --mesh' makes it anew.")
+    return 0
+
+
+def _preview(scene: "CleanScene") -> None:
+    from recon.clean_project import CleaningWish, selected
+
+    out = scene.history.removed()
+    for strength in PREVIEWED:
+        mask = selected(scene, CleaningWish(strength))[0].mask & ~out
+        print(f"--strength {strength:<4g}  {_share(int(mask.sum()), scene)}")
+    unseen = selected(scene, CleaningWish(drops_unseen=True))[0].mask & ~out
+    print(f"--unseen         {_share(int(unseen.sum()), scene)}")
+    low, high = scene.gaussians.means[~out].numpy().min(axis=0), scene.gaussians.means[~out].numpy().max(axis=0)
+    print(f"The scene reaches from {_corner(low)} to {_corner(high)}.")
+    for step in scene.history.steps:
+        print(f"Out already: {_share(step.count, scene)}: {step.what}.")
+    print("Nothing has changed.")
+
+
+def _undo(scene: "CleanScene") -> bool:
+    edit = scene.history.undo()
+    if edit is None:
+        raise ReconError("There is nothing to undo: all that was fitted is in the scene.", "Nothing has changed.")
+    print(f"Back again: {_share(edit.count, scene)}: {edit.what}.")
+    return True
+
+
+def _save(scene: "CleanScene") -> None:
+    from recon.clean_project import save_cleaning
+
+    folder = scene.project.folder
+    try:
+        save_cleaning(scene)
+    except OSError as error:
+        message = f"{folder} cannot be written: {error.strerror or error}."
+        raise ReconError(message, "Nothing has changed.") from error
+    removed = int(scene.history.removed().sum())
+    print(f"{folder / 'splats.ply'}: {len(scene.gaussians) - removed:,} Gaussians, {removed:,} out.")
+    if removed:
+        print(f"'handful clean {folder} --undo' takes the last step back.")
+
+
+def _remake_mesh(project: Path) -> None:
+    from recon.pipeline import remake_mesh
+
+    with create_display("auto") as display:
+        mesh = remake_mesh(project, progress=display.progress)
+    print(f"{project / 'mesh.glb'}: {len(mesh.faces):,} faces.")
+
+
+def _share(count: int, scene: "CleanScene") -> str:
+    return f"{count:,} of {len(scene.gaussians):,} Gaussians ({100 * count / max(len(scene.gaussians), 1):.1f} %)"
+
+
+def _corner(corner: object) -> str:
+    return ",".join(f"{value:.3g}" for value in corner)  # type: ignore[attr-defined]
+
+
+def _box(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 6 or not all(low < high for low, high in zip(numbers[:3], numbers[3:], strict=True)):
+        raise argparse.ArgumentTypeError(f"must be six numbers x0,y0,z0,x1,y1,z1 with x0 < x1 and so on, not '{text}'")
+    return numbers
