@@ -1,6 +1,7 @@
 """`handful clean`: take floaters, or all but a box, out of a finished project."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,8 +139,10 @@ def _save(scene: "CleanScene") -> None:
 def _remake_mesh(project: Path) -> None:
     from recon.pipeline import remake_mesh
 
-    with create_display("auto") as display:
-        mesh = remake_mesh(project, progress=display.progress)
+    with create_display("auto") as display:  # one stage of them all is run
+        mesh = remake_mesh(
+            project, progress=lambda event: display.progress(replace(event, overall_fraction=event.stage_fraction))
+        )
     print(f"{project / 'mesh.glb'}: {len(mesh.faces):,} faces.")
 
 

@@ -74,6 +74,7 @@ class CleanScene:
         history: what was removed so far.
         made_from: fingerprint of the fit.
         points: sparse points of the stages.
+        depth_maps: verified depth of the views, in the world of the stages.
     """
 
     project: Project
@@ -86,6 +87,7 @@ class CleanScene:
     history: EditHistory
     made_from: str
     points: PointCloud
+    depth_maps: tuple[DepthMap, ...]
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def open_clean_scene(out: Path, *, progress: Progress = no_progress) -> CleanSce
         history_of(project, len(fitted), made_from=made_from),
         made_from,
         points,
+        dense.depth_maps,
     )
 
 

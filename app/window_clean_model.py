@@ -1,0 +1,427 @@
+"""What the Clean step knows and does: selection, edits, frame by clicks, weak places; no widgets."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.viewport_worker import LatestWorker
+from recon.errors import ReconError
+from splatting.selection import Mask, front_part, in_box, in_outline, in_sphere
+
+if TYPE_CHECKING:  # torch takes a second to load: jobs load it in the worker
+    from recon.clean_project import CleanScene
+    from recon.frame_wish import FrameWish
+    from recon.next_photo import NextPhoto
+    from splatting.camera import Camera
+    from splatting.edit_history import Edit
+    from splatting.gaussians import Gaussians
+
+Mode = Literal["replace", "add", "subtract"]
+Picking = Literal["up", "length"]
+POINTS_WANTED: dict[Picking, int] = {"up": 3, "length": 2}
+COVERAGE_RGB = ((0.35, 0.05, 0.45), (0.85, 0.15, 0.35), (1.0, 0.6, 0.1), (0.95, 0.95, 0.6))
+"""Seen by no photo, by one, by two, by three and more: dark to bright, so that brightness alone tells."""
+CROP_OUTLIERS, CROP_MARGIN = 0.002, 0.03  # shares of the Gaussians on each side, and of the box's sides
+DEPTH_SIDE_PX = 320  # of the depth that brushes and front parts go by
+log = logging.getLogger(__name__)
+
+
+class CleanModel(QObject):
+    """A finished project while it is being cleaned. Slow work runs in a thread; its results arrive as signals.
+
+    Signals:
+        changed: numbers, texts or what is possible.
+        shown: the Gaussians to show now.
+        suggested: a `NextPhoto`.
+        failed: something did not work; sentence and hint.
+        saved: the project's splats were written; its folder.
+        moved: the project got another frame, so that all of its files are new; its folder.
+    """
+
+    changed = pyqtSignal()
+    shown = pyqtSignal(object)
+    suggested = pyqtSignal(object)
+    failed = pyqtSignal(str, str)
+    saved = pyqtSignal(object)
+    moved = pyqtSignal(object)
+    _delivered = pyqtSignal(str, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._done: dict[str, Callable[[Any], None]] = {}
+        self._delivered.connect(self._receive)
+        self._worker = LatestWorker(self._delivered.emit, "cleaning")
+        self.destroyed.connect(self._worker.stop)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.scene: CleanScene | None = None
+        self.strength = 0.0
+        self.selection: Mask = np.zeros(0, bool)
+        self.crop: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self.shows_coverage = False
+        self.picking: Picking | None = None
+        self.points: list[NDArray[np.float64]] = []
+        self.suggestion: NextPhoto | None = None
+        self.busy_with = ""
+        self._saved_steps: tuple[Edit, ...] = ()
+
+    # Opening and saving
+
+    def open(self, folder: Path) -> None:
+        """Read a finished project and look for floaters, in the thread."""
+
+        def work() -> "CleanScene":
+            from recon.clean_project import open_clean_scene
+
+            return open_clean_scene(folder)
+
+        self._forget()
+        self._start("open", "Looking for floaters …", work, self._opened)
+
+    def close(self) -> None:
+        """Forget the project; what was not saved is lost."""
+        self._forget()
+        self.changed.emit()
+
+    def save(self) -> None:
+        """Write the project's splats without what was removed; every step can still be undone."""
+        if (scene := self.scene) is None:
+            return
+        steps = scene.history.steps
+
+        def work() -> Path:
+            from recon.clean_project import save_cleaning
+
+            save_cleaning(scene)
+            return scene.project.folder
+
+        def done(folder: Path) -> None:
+            self._saved_steps = steps
+            self.saved.emit(folder)
+
+        self._start("save", "Saving …", work, done)
+
+    @property
+    def has_unsaved(self) -> bool:
+        """There are steps that the project's files do not show yet."""
+        return self.scene is not None and self.scene.history.steps != self._saved_steps
+
+    # Numbers
+
+    @property
+    def removed(self) -> Mask:
+        """Which Gaussians are out [N]."""
+        return np.zeros(0, bool) if self.scene is None else self.scene.history.removed()
+
+    @property
+    def num_left(self) -> int:
+        """Gaussians that are in the scene."""
+        return 0 if self.scene is None else len(self.selection) - int(self.removed.sum())
+
+    @property
+    def num_selected(self) -> int:
+        """Gaussians that `delete` would take out."""
+        return int(self.selection.sum())
+
+    # Selecting
+
+    def set_strength(self, strength: float) -> None:
+        """Select likely floaters in place of what is selected; 0 selects nothing."""
+        from splatting.floaters import likely_floaters
+
+        self.strength = strength
+        if self.scene is not None:
+            self._select(likely_floaters(self.scene.scores, strength), "replace")
+
+    def select_outline(self, outline: NDArray[np.floating], camera: "Camera", mode: Mode, *, front_only: bool) -> None:
+        """Select what a view shows inside an outline [C, 2] px; `front_only`: not what lies behind its surface."""
+        if self.scene is None:
+            return
+        xyz = self.scene.gaussians.means.numpy()
+        mask = in_outline(xyz, camera, outline)
+        if front_only and mask.any():
+            mask = front_part(xyz, mask, camera, self._depth(camera))
+        self.strength = 0.0
+        self._select(mask, mode)
+
+    def brush(self, stroke: NDArray[np.floating], radius_px: float, camera: "Camera", mode: Mode) -> None:
+        """Select balls on the surface that a view shows, along a stroke [C, 2] px, as wide as the brush looks there."""
+        if self.scene is None:
+            return
+        xyz, depth = self.scene.gaussians.means.numpy(), self._depth(camera)
+        mask = np.zeros(len(xyz), bool)
+        share = np.array(depth.shape[::-1]) / [camera.width, camera.height]
+        for pixel in _thinned(np.asarray(stroke, np.float64), radius_px / 2):
+            column, row = np.clip(pixel * share, 0, np.array(depth.shape[::-1]) - 1).astype(int)
+            if (z := float(depth[row, column])) > 0:
+                center = camera.unproject(pixel[None], np.array([z]))[0]
+                mask |= in_sphere(xyz, center, radius_px * z / float(camera.K[0, 0]))
+        self.strength = 0.0
+        self._select(mask, mode)
+
+    def select_unseen(self) -> None:
+        """Select what no photo shows."""
+        from splatting.visibility import num_seeing
+
+        if self.scene is not None:
+            self.strength = 0.0
+            self._select(num_seeing(self.scene.shares).numpy() == 0, "replace")
+
+    def set_crop(self, low: Sequence[float], high: Sequence[float]) -> None:
+        """Move the crop box; nothing is selected yet."""
+        self.crop = np.minimum(low, high).astype(np.float64), np.maximum(low, high).astype(np.float64)
+        self.changed.emit()
+
+    def propose_crop(self) -> None:
+        """A box around what two or more photos see, but for a few outliers."""
+        from splatting.visibility import num_seeing
+
+        if self.scene is None:
+            return
+        known = (num_seeing(self.scene.shares).numpy() >= 2) & ~self.removed
+        xyz = self.scene.gaussians.means.numpy()[known if known.any() else ~self.removed]
+        low, high = np.quantile(xyz, [CROP_OUTLIERS, 1 - CROP_OUTLIERS], axis=0)
+        self.set_crop(low - CROP_MARGIN * (high - low), high + CROP_MARGIN * (high - low))
+
+    def select_outside_crop(self) -> None:
+        """Select all that lies outside of the crop box."""
+        if self.scene is not None and self.crop is not None:
+            self.strength = 0.0
+            self._select(~in_box(self.scene.gaussians.means.numpy(), *self.crop), "replace")
+
+    def invert(self) -> None:
+        """Select what is not selected."""
+        self._select(~self.selection, "replace")
+
+    def deselect(self) -> None:
+        """Select nothing."""
+        self.strength = 0.0
+        self._select(np.zeros_like(self.selection), "replace")
+
+    # Editing
+
+    def delete(self, what: str = "") -> None:
+        """Take the selected Gaussians out of the scene."""
+        if self.scene is None or not self.num_selected:
+            return
+        told = what or (f"likely floaters, strength {self.strength:g}" if self.strength else "a selection")
+        try:
+            self.scene.history.remove(self.selection, told)
+        except ValueError:
+            self.failed.emit("Nothing would be left of the scene.", "Select less; Ctrl+I inverts the selection.")
+            return
+        self.deselect()
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        if self.scene is not None and self.scene.history.undo() is not None:
+            self._select(self.selection, "replace")
+
+    def redo(self) -> None:
+        """Do the step again that was undone."""
+        if self.scene is not None and self.scene.history.redo() is not None:
+            self._select(self.selection, "replace")
+
+    # Up and length
+
+    def pick(self, what: Picking | None) -> None:
+        """Begin to collect clicked points, or stop."""
+        self.picking, self.points = what, []
+        self.changed.emit()
+
+    def add_point(self, point: NDArray[np.floating]) -> None:
+        """A point [3] was clicked; with the third one for "up" the project is turned at once."""
+        if self.picking is None:
+            return
+        if len(self.points) == POINTS_WANTED[self.picking]:
+            self.points = []
+        self.points.append(np.asarray(point, np.float64))
+        self.changed.emit()
+        if self.picking == "up" and len(self.points) == POINTS_WANTED["up"]:
+            self._level()
+
+    @property
+    def picked_length(self) -> float | None:
+        """Between the two points that were clicked, in the project's unit; None before."""
+        if self.picking != "length" or len(self.points) != 2:
+            return None
+        return float(np.linalg.norm(self.points[1] - self.points[0]))
+
+    def set_length(self, length: str) -> None:
+        """Tell how long it really is between the two points, as in "32 cm": the project is scaled."""
+        if (scene := self.scene) is None or self.picked_length is None:
+            return
+        a, b = self.points
+
+        def wish() -> "FrameWish":
+            from recon.picked_frame import length_between
+
+            return length_between(a, b, length, scene.views, scene.frame, scene.depth_maps)
+
+        self._align(wish, "Setting the scale …")
+
+    def _level(self) -> None:
+        if (scene := self.scene) is None:
+            return
+        points = tuple(self.points)
+
+        def wish() -> "FrameWish":
+            from recon.picked_frame import up_of_points
+
+            return up_of_points(points, [camera.center for camera in scene.cameras], scene.frame)
+
+        self._align(wish, "Turning the scene upright …")
+
+    def _align(self, make_wish: "Callable[[], FrameWish]", told: str) -> None:
+        """Save, move the whole project, and open it again."""
+        assert self.scene is not None
+        scene, has_unsaved = self.scene, self.has_unsaved
+
+        def work() -> "CleanScene":
+            from recon.align_project import align_project
+            from recon.clean_project import open_clean_scene, save_cleaning
+
+            try:
+                wish = make_wish()
+            except ValueError as error:
+                raise ReconError(f"That does not work: {error}.", "Click the points again.") from error
+            if has_unsaved:
+                save_cleaning(scene)
+            align_project(scene.project.folder, wish)
+            return open_clean_scene(scene.project.folder)
+
+        def done(opened: "CleanScene") -> None:
+            self.picking, self.points, self.crop = None, [], None
+            self._opened(opened)
+            self.moved.emit(opened.project.folder)
+
+        self._start("align", told, work, done)
+
+    # Where the scene is weak
+
+    def show_coverage(self, is_shown: bool) -> None:
+        """Colour the scene by how many photos see it, or as it is."""
+        self.shows_coverage = is_shown
+        self._show()
+
+    def suggest(self) -> None:
+        """Find where to take the next photo from; `suggested` follows."""
+        if (scene := self.scene) is None:
+            return
+
+        def work() -> "NextPhoto | None":
+            from recon.next_photo import suggest_next_photo
+            from splatting import rasterizer
+
+            names = [view.name for view in scene.views]
+            return suggest_next_photo(scene.gaussians, scene.shares, scene.cameras, names, rasterizer.create("cpu"))
+
+        def done(found: "NextPhoto | None") -> None:
+            self.suggestion = found
+            if found is None:
+                self.failed.emit("No place for a next photo was found.", "Take it from between two photos.")
+            else:
+                self.suggested.emit(found)
+
+        self._start("suggest", "Looking for weak places …", work, done)
+
+    # Inside
+
+    def _opened(self, scene: "CleanScene") -> None:
+        self.scene, self._saved_steps = scene, scene.history.steps
+        self._select(np.zeros(len(scene.gaussians), bool), "replace")
+
+    def _select(self, mask: Mask, mode: Mode) -> None:
+        if mode == "add":
+            mask = self.selection | mask
+        elif mode == "subtract":
+            mask = self.selection & ~mask
+        self.selection = np.asarray(mask & ~self.removed)
+        self._show()
+
+    def _show(self) -> None:
+        """Have the Gaussians made that are to be shown; only the newest wish counts."""
+        self.changed.emit()
+        if (scene := self.scene) is None:
+            return
+        kept, selection, shows_coverage = ~self.removed, self.selection, self.shows_coverage
+        self._request("shown", lambda: _to_show(scene, kept, selection, shows_coverage), self.shown.emit)
+
+    def _depth(self, camera: "Camera") -> NDArray[np.float32]:
+        """Depth of the surface of what is left [H, W], small."""
+        import torch
+
+        from splatting.rasterize_native import rasterize
+        from splatting.rasterizer import RenderOptions
+
+        assert self.scene is not None
+        shrink = min(1.0, DEPTH_SIDE_PX / max(camera.width, camera.height))
+        small = camera.resized(max(1, round(shrink * camera.width)), max(1, round(shrink * camera.height)))
+        with torch.no_grad():
+            splats = self.scene.gaussians.activate()
+            opacities = splats.opacities * torch.from_numpy(~self.removed)  # those of 0 are not drawn
+            drawn = rasterize(replace(splats, opacities=opacities), small, options=RenderOptions(sh_degree=0))
+            depth: NDArray[np.float32] = drawn.median_depth.numpy()
+        return depth
+
+    def _start(self, name: str, told: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self.busy_with = told
+        self.changed.emit()
+
+        def finish(result: Any) -> None:
+            self.busy_with = ""
+            done(result)
+            self.changed.emit()
+
+        self._request(name, work, finish)
+
+    def _request(self, name: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self._done[name] = done
+        self._worker.request(name, work)
+
+    def _receive(self, name: str, result: Any) -> None:
+        if not isinstance(result, Exception):
+            self._done[name](result)
+            return
+        self.busy_with = ""
+        self.changed.emit()
+        if isinstance(result, ReconError):
+            self.failed.emit(result.message, result.hint)
+        elif isinstance(result, OSError):
+            self.failed.emit(f"The project cannot be written: {result.strerror or result}.", "Nothing has changed.")
+        else:
+            log.error("%s failed", name, exc_info=result)
+            self.failed.emit(f"That did not work: {result}.", "The log says more.")
+
+
+def _to_show(scene: "CleanScene", kept: Mask, selection: Mask, shows_coverage: bool) -> "Gaussians":
+    import torch
+
+    from splatting.coverage import coloured_by_coverage, highlighted
+    from splatting.visibility import num_seeing
+
+    rows = torch.from_numpy(kept)
+    left = scene.gaussians.select(rows)
+    if shows_coverage:
+        left = coloured_by_coverage(left, num_seeing(scene.shares)[rows], COVERAGE_RGB)
+    return highlighted(left, torch.from_numpy(selection)[rows]) if selection.any() else left
+
+
+def _thinned(stroke: NDArray[np.float64], step_px: float) -> list[NDArray[np.float64]]:
+    """Points of a stroke [C, 2] that lie at least so far apart, those between far ones included."""
+    if not len(stroke):
+        return []
+    points = [stroke[0]]
+    for point in stroke[1:]:
+        gap = float(np.linalg.norm(point - points[-1]))
+        count = int(gap // max(step_px, 1.0))
+        start = points[-1]
+        points += [start + (point - start) * (i + 1) / count for i in range(count)]
+    return points
