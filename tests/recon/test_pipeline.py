@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from PIL import Image
 
 from recon.align_project import align_project
 from recon.camera_files import read_cameras
+from recon.clean_project import CleaningWish, open_clean_scene, remove, save_cleaning, selected
 from recon.config import PRESETS, ReconConfig, config_from_document
 from recon.errors import ReconError
 from recon.frame_wish import FrameWish
 from recon.mesh_files import read_mesh
-from recon.pipeline import reconstruct
+from recon.pipeline import reconstruct, remake_mesh
 from recon.progress import Cancelled, PipelineEvent
 from recon.report import Report, read_report
 from splatting.formats.ply import read_ply
@@ -147,6 +149,37 @@ def test_an_aligned_project_stays_aligned_when_a_run_resumes(project: tuple[Path
     assert again.frame.unit == "m"
     assert report.heldout is not None
     assert again.heldout is not None
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_what_was_cleaned_away_stays_out_of_resumed_runs_and_of_the_mesh(
+    project: tuple[Path, Report, list[PipelineEvent]], tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(project[0], tmp_path / "banana"))
+    clean = open_clean_scene(out)
+    xyz = clean.gaussians.means.numpy()
+    low, high = np.quantile(xyz, [0.1, 0.9], axis=0)
+    steps = selected(clean, CleaningWish(strength=0.5, crop=(*map(float, low), *map(float, high))))  # type: ignore[arg-type]
+    assert all(count > 0 for count in remove(clean.history, steps))
+    save_cleaning(clean)
+    left = (out / "splats.ply").read_bytes()
+    before = read_mesh(out / "mesh.glb")
+    mesh = remake_mesh(out)
+    assert 0 < len(mesh.faces) < len(before.faces)
+    cropped = read_mesh(out / "mesh.glb")
+    assert (np.ptp(cropped.vertices, axis=0) < 1.2 * (high - low)).all()  # faces may reach past the box by a bit
+    inputs = [SAMPLES / "banana" / name for name in PHOTOS]
+    stored = json.loads((out / "project.json").read_text())["config"]
+    again = reconstruct(inputs, out, config_from_document(stored), preset="draft", holdout=[HELD_OUT])
+    assert all(stage.resumed for stage in again.stages if stage.name != "photos")
+    assert (out / "splats.ply").read_bytes() == left
+    assert len(read_mesh(out / "mesh.glb").faces) == len(mesh.faces)
+    assert "were cleaned away" in again.warnings[-1]
+    config = dataclasses.replace(_config(), fit=dataclasses.replace(_config().fit, num_iterations=5))
+    other = reconstruct(inputs, out, config, preset="draft", holdout=[HELD_OUT], until="splats")
+    assert "may be back" in other.warnings[-1]
+    assert len(read_ply(out / "splats.ply")) == len(clean.gaussians)
 
 
 @pytest.mark.weights
