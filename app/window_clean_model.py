@@ -12,7 +12,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.viewport_worker import LatestWorker
 from recon.errors import ReconError
-from splatting.selection import Mask, front_part, in_box, in_outline, in_sphere
+from splatting.selection import Mask, front_part, in_box, in_outline, in_sphere, rectangle
 
 if TYPE_CHECKING:  # torch takes a second to load: jobs load it in the worker
     from recon.clean_project import CleanScene
@@ -156,13 +156,16 @@ class CleanModel(QObject):
         if self.scene is None:
             return
         xyz, depth = self.scene.gaussians.means.numpy(), self._depth(camera)
+        size = np.array(depth.shape[::-1])
+        points = np.asarray(stroke, np.float64)
+        around = rectangle(points.min(axis=0) - 2 * radius_px, points.max(axis=0) + 2 * radius_px)
+        near = np.flatnonzero(in_outline(xyz, camera, around))  # balls project to no more than that
         mask = np.zeros(len(xyz), bool)
-        share = np.array(depth.shape[::-1]) / [camera.width, camera.height]
-        for pixel in _thinned(np.asarray(stroke, np.float64), radius_px / 2):
-            column, row = np.clip(pixel * share, 0, np.array(depth.shape[::-1]) - 1).astype(int)
+        for pixel in _thinned(points, radius_px / 2):
+            column, row = np.clip(pixel * size / [camera.width, camera.height], 0, size - 1).astype(int)
             if (z := float(depth[row, column])) > 0:
                 center = camera.unproject(pixel[None], np.array([z]))[0]
-                mask |= in_sphere(xyz, center, radius_px * z / float(camera.K[0, 0]))
+                mask[near] |= in_sphere(xyz[near], center, radius_px * z / float(camera.K[0, 0]))
         self.strength = 0.0
         self._select(mask, mode)
 
