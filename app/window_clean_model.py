@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.viewport_worker import LatestWorker
+from app.window_clean_scene import surface_depth, thinned, to_show
 from recon.errors import ReconError
 from splatting.selection import Mask, front_part, in_box, in_outline, in_sphere, rectangle
 
@@ -20,15 +20,11 @@ if TYPE_CHECKING:  # torch takes a second to load: jobs load it in the worker
     from recon.next_photo import NextPhoto
     from splatting.camera import Camera
     from splatting.edit_history import Edit
-    from splatting.gaussians import Gaussians
 
 Mode = Literal["replace", "add", "subtract"]
 Picking = Literal["up", "length"]
 POINTS_WANTED: dict[Picking, int] = {"up": 3, "length": 2}
-COVERAGE_RGB = ((0.35, 0.05, 0.45), (0.85, 0.15, 0.35), (1.0, 0.6, 0.1), (0.95, 0.95, 0.6))
-"""Seen by no photo, by one, by two, by three and more: dark to bright, so that brightness alone tells."""
 CROP_OUTLIERS, CROP_MARGIN = 0.002, 0.03  # shares of the Gaussians on each side, and of the box's sides
-DEPTH_SIDE_PX = 320  # of the depth that brushes and front parts go by
 log = logging.getLogger(__name__)
 
 
@@ -147,7 +143,7 @@ class CleanModel(QObject):
         xyz = self.scene.gaussians.means.numpy()
         mask = in_outline(xyz, camera, outline)
         if front_only and mask.any():
-            mask = front_part(xyz, mask, camera, self._depth(camera))
+            mask = front_part(xyz, mask, camera, surface_depth(self.scene, self.removed, camera))
         self.strength = 0.0
         self._select(mask, mode)
 
@@ -155,13 +151,13 @@ class CleanModel(QObject):
         """Select balls on the surface that a view shows, along a stroke [C, 2] px, as wide as the brush looks there."""
         if self.scene is None:
             return
-        xyz, depth = self.scene.gaussians.means.numpy(), self._depth(camera)
+        xyz, depth = self.scene.gaussians.means.numpy(), surface_depth(self.scene, self.removed, camera)
         size = np.array(depth.shape[::-1])
         points = np.asarray(stroke, np.float64)
         around = rectangle(points.min(axis=0) - 2 * radius_px, points.max(axis=0) + 2 * radius_px)
         near = np.flatnonzero(in_outline(xyz, camera, around))  # balls project to no more than that
         mask = np.zeros(len(xyz), bool)
-        for pixel in _thinned(points, radius_px / 2):
+        for pixel in thinned(points, radius_px / 2):
             column, row = np.clip(pixel * size / [camera.width, camera.height], 0, size - 1).astype(int)
             if (z := float(depth[row, column])) > 0:
                 center = camera.unproject(pixel[None], np.array([z]))[0]
@@ -355,24 +351,7 @@ class CleanModel(QObject):
         if (scene := self.scene) is None:
             return
         kept, selection, shows_coverage = ~self.removed, self.selection, self.shows_coverage
-        self._request("shown", lambda: _to_show(scene, kept, selection, shows_coverage), self.shown.emit)
-
-    def _depth(self, camera: "Camera") -> NDArray[np.float32]:
-        """Depth of the surface of what is left [H, W], small."""
-        import torch
-
-        from splatting.rasterize_native import rasterize
-        from splatting.rasterizer import RenderOptions
-
-        assert self.scene is not None
-        shrink = min(1.0, DEPTH_SIDE_PX / max(camera.width, camera.height))
-        small = camera.resized(max(1, round(shrink * camera.width)), max(1, round(shrink * camera.height)))
-        with torch.no_grad():
-            splats = self.scene.gaussians.activate()
-            opacities = splats.opacities * torch.from_numpy(~self.removed)  # those of 0 are not drawn
-            drawn = rasterize(replace(splats, opacities=opacities), small, options=RenderOptions(sh_degree=0))
-            depth: NDArray[np.float32] = drawn.median_depth.numpy()
-        return depth
+        self._request("shown", lambda: to_show(scene, kept, selection, shows_coverage), self.shown.emit)
 
     def _start(self, name: str, told: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         self.busy_with = told
@@ -402,29 +381,3 @@ class CleanModel(QObject):
         else:
             log.error("%s failed", name, exc_info=result)
             self.failed.emit(f"That did not work: {result}.", "The log says more.")
-
-
-def _to_show(scene: "CleanScene", kept: Mask, selection: Mask, shows_coverage: bool) -> "Gaussians":
-    import torch
-
-    from splatting.coverage import coloured_by_coverage, highlighted
-    from splatting.visibility import num_seeing
-
-    rows = torch.from_numpy(kept)
-    left = scene.gaussians.select(rows)
-    if shows_coverage:
-        left = coloured_by_coverage(left, num_seeing(scene.shares)[rows], COVERAGE_RGB)
-    return highlighted(left, torch.from_numpy(selection)[rows]) if selection.any() else left
-
-
-def _thinned(stroke: NDArray[np.float64], step_px: float) -> list[NDArray[np.float64]]:
-    """Points of a stroke [C, 2] that lie at least so far apart, those between far ones included."""
-    if not len(stroke):
-        return []
-    points = [stroke[0]]
-    for point in stroke[1:]:
-        gap = float(np.linalg.norm(point - points[-1]))
-        count = int(gap // max(step_px, 1.0))
-        start = points[-1]
-        points += [start + (point - start) * (i + 1) / count for i in range(count)]
-    return points

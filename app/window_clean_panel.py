@@ -24,7 +24,8 @@ from PyQt6.QtWidgets import (
 from app.viewport import Viewport
 from app.viewport_camera import ViewCamera
 from app.viewport_lines import Segments
-from app.window_clean_model import COVERAGE_RGB, POINTS_WANTED, CleanModel, Mode
+from app.window_clean_model import POINTS_WANTED, CleanModel, Mode
+from app.window_clean_scene import COVERAGE_RGB
 from app.window_clean_tools import DrawingOverlay, Tool
 from splatting.camera import Camera
 
