@@ -78,6 +78,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--progress", type=one_of(*styles), default="auto", metavar="|".join(styles), help="jsonl: a JSON object a line"
     )
+    parser.add_argument(
+        "--preview-file", type=Path, metavar="FILE", help="PLY that shows the splats while they are fitted"
+    )
     parser.add_argument("--help-all", action="help", help="show this help with all advanced options")
     show = "--help-all" in arguments
     add_config_flags(
@@ -165,6 +168,7 @@ def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
                 frame=frame_wish(parsed),
                 until=parsed.until,
                 progress=progress,
+                preview_file=parsed.preview_file,
             )
     for warning in report.warnings:
         display.warning(warning)

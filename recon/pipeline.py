@@ -29,6 +29,7 @@ from recon.photo import Photo
 from recon.photo_loading import PhotoSet, load_more_photos, load_photos
 from recon.pose_additions import cameras_beside, require_progress
 from recon.poses import estimate_poses, mapper_gates, reconstruction_from_cameras
+from recon.preview_file import PreviewFile
 from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, adopt, file_identity, identities, open_project
@@ -56,6 +57,7 @@ def reconstruct(
     frame: FrameWish = NO_WISH,
     until: StageName = "mesh",
     progress: PipelineProgress | None = None,
+    preview_file: Path | None = None,
 ) -> Report:
     """Turn photos into a project folder.
 
@@ -71,6 +73,7 @@ def reconstruct(
         frame: which way is up and how long something is; where it says nothing, as in the last run.
         until: the last stage to run.
         progress: told how far everything is; what it raises stops the run between two steps.
+        preview_file: shows the splats while they are fitted; see `recon.preview_file`.
 
     Returns:
         The report, as written to the folder.
@@ -83,7 +86,8 @@ def reconstruct(
     results = Results(preset=preset, config=config)
     stages = StageRunner(project, until, progress)
     try:
-        _run(stages, results, project, ProjectFrame(project, frame), inputs, holdout, cameras)
+        frame_of = ProjectFrame(project, frame)
+        _run(stages, results, project, frame_of, inputs, holdout, cameras, preview_file=preview_file)
     except (ReconError, Cancelled) as error:
         outputs.write_report(project, make_report(results, stages.reports, until, error))
         raise
@@ -167,6 +171,7 @@ def _run(
     holdout: Sequence[str],
     cameras: Path | None,
     before: FinishedScene | None = None,
+    preview_file: Path | None = None,
 ) -> None:
     """The stages in order; each result is kept in `results` and written to the project as soon as it is there.
 
@@ -226,7 +231,7 @@ def _run(
     fitted = stages.run(
         "splats",
         [config.fit, device.rasterizer],
-        lambda progress: _fit(dense, views, config, device, before, progress),
+        lambda progress: _fit(dense, views, config, device, before, progress, preview_file),
         (Gaussians,),
     )
     kept = cleaned(project, fitted, made_from=stages.fingerprint)
@@ -302,6 +307,7 @@ def _fit(
     device: Device,
     before: FinishedScene | None,
     progress: Progress,
+    preview_file: Path | None,
 ) -> Gaussians:
     """Fit the Gaussians that the dense depth gives, or go on with those from before."""
     if before is None:
@@ -314,6 +320,7 @@ def _fit(
             progress=progress,
             is_verified=dense.is_verified,
             depth_maps=dense.depth_maps,
+            on_step=None if preview_file is None else PreviewFile(preview_file),
         )
     start = continued_start(before.gaussians, dense)
     return optimise(

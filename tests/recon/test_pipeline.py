@@ -45,7 +45,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report, lis
     out = tmp_path_factory.mktemp("runs") / "banana"
     events: list[PipelineEvent] = []
     inputs = [SAMPLES / "banana" / name for name in PHOTOS]
-    report = reconstruct(inputs, out, _config(), preset="draft", holdout=[HELD_OUT], progress=events.append)
+    report = reconstruct(
+        inputs,
+        out,
+        _config(),
+        preset="draft",
+        holdout=[HELD_OUT],
+        progress=events.append,
+        preview_file=out / "work" / "preview.ply",
+    )
     return out, report, events
 
 
@@ -60,6 +68,7 @@ def test_every_artefact_of_the_folder_is_there_and_readable(project: tuple[Path,
     assert len(read_mesh(out / "mesh.glb").faces) == report.totals["num_faces"] > 500
     assert {path.name for path in (out / "images").iterdir()} == set(PHOTOS)
     assert set(read_cameras(out / "cameras.json")) == set(PHOTOS)
+    assert len(read_ply(out / "work" / "preview.ply")) >= report.totals["num_gaussians"]
     assert "<html" in (out / "report.html").read_text()
 
 

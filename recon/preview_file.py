@@ -1,0 +1,32 @@
+"""A file that shows the fit while it runs: whole at any time, replaced now and then."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from splatting.formats.ply import write_ply
+from splatting.gaussians import Gaussians
+
+EVERY_S = 2.0
+MAX_SHARE = 0.03  # of the time of the fit; on a slow disk the file comes less often
+
+
+class PreviewFile:
+    """Writes the Gaussians to a 3DGS PLY without view-dependent colour; call it after every step of `splatting.fit`."""
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
+        """The first call writes; `now` gives seconds."""
+        self._path = path
+        self._now = now
+        self._next = now()
+
+    def __call__(self, step: int, current: Callable[[], Gaussians]) -> None:
+        """Write what `current()` gives, if it is time to."""
+        started = self._now()
+        if started < self._next:
+            return
+        gaussians = current()
+        write_ply(replace(gaussians, sh=gaussians.sh[:, :1]), self._path)
+        ended = self._now()
+        self._next = ended + max(EVERY_S, (ended - started) / MAX_SHARE)
