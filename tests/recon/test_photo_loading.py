@@ -226,6 +226,13 @@ def test_a_blurred_photo_is_warned_about_and_its_sharp_neighbours_are_not(tmp_pa
     assert load_photos([*photos[1:4], blurred]).warnings == ("blurred.jpg looks blurred compared with the others.",)
 
 
+def test_a_dark_photo_is_warned_about_and_its_neighbours_are_not(tmp_path):
+    photos = sorted((SAMPLES / "banana").glob("*.jpg"))
+    dark = tmp_path / "dark.jpg"
+    cv2.imwrite(str(dark), cv2.imread(str(photos[0])) // 2)
+    assert load_photos([*photos[1:4], dark]).warnings == ("dark.jpg is much darker than the others.",)
+
+
 @pytest.mark.parametrize(
     ("mask", "sentence"),
     [(np.full((100, 640), 255, np.uint8), "is 640 x 100 pixels, but 1.jpg is 640 x 480"), (None, "is not a photo")],
