@@ -1,257 +1,341 @@
-"""The desktop window: choose photos, build, look at the result."""
+"""The desktop window: four steps on the left, photos or the scene in the middle, details on the right."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from PyQt6.QtCore import QSize, Qt, QTimer, QUrl
-from PyQt6.QtGui import (
-    QCloseEvent,
-    QDesktopServices,
-    QDragEnterEvent,
-    QDragMoveEvent,
-    QDropEvent,
-    QIcon,
-    QImageReader,
-    QPixmap,
-)
+from PyQt6.QtCore import QEvent, Qt, QTimer
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPixmap
 from PyQt6.QtWidgets import (
     QApplication,
-    QComboBox,
     QFileDialog,
-    QGridLayout,
     QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QListWidget,
-    QListWidgetItem,
     QMainWindow,
-    QPlainTextEdit,
-    QProgressBar,
-    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from app.progress_display import duration
-from app.viewport import Viewport
-from app.window_run import CANCELLED, ReconstructionRun
+from app.photo_inspection import inspect_photo
+from app.project_files import is_project
+from app.project_model import Notice, ProjectModel
+from app.project_steps import STEPS, Step, describe_steps
+from app.run_estimate import PRESET_WORK, estimate
+from app.viewport_context import core_profile
+from app.window_build_panel import BuildPanel
+from app.window_camera_panel import CameraPanel
+from app.window_empty import SAMPLE_TITLES, EmptyPage, first_photo
+from app.window_menus import Menus
+from app.window_notice import NoticeBar
+from app.window_parts import rule
+from app.window_photo_panel import PhotoPanel
+from app.window_photos import PhotoGrid
+from app.window_pictures import to_pixmap
+from app.window_save_panel import SavePanel
+from app.window_settings import WindowSettings
+from app.window_steps import StepList
+from app.window_strip import RunStrip
+from app.window_style import colours, style_sheet
+from app.window_view import KEYS, SceneView
+from recon.errors import ReconError
 from recon.photo_loading import PHOTO_SUFFIXES
 
-PRESETS = ("draft", "standard", "best")
-THUMBNAIL = QSize(128, 96)
-PROGRESS_STEPS = 1000
-PATH_ROLE = Qt.ItemDataRole.UserRole
+PANEL_WIDTH = 320
 
 
-class PhotoList(QListWidget):
-    """The photos to use, with thumbnails; takes files and folders that are dropped on it."""
+class MainWindow(QMainWindow):
+    """Puts the parts together and says which is shown; what there is to know lies in `model`."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        out: Path | None = None,
+        *,
+        settings: WindowSettings | None = None,
+        model: ProjectModel | None = None,
+    ) -> None:
+        """A window on an empty project.
+
+        Args:
+            out: a project folder to open, or to build into.
+            settings: what was remembered; those of the user if None.
+            model: made if None.
+        """
         super().__init__()
-        self.setViewMode(QListWidget.ViewMode.IconMode)
-        self.setResizeMode(QListWidget.ResizeMode.Adjust)
-        self.setMovement(QListWidget.Movement.Static)
-        self.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
-        self.setIconSize(THUMBNAIL)
-        self.setGridSize(THUMBNAIL + QSize(16, 32))  # fixed: thumbnails come after the names
+        self.setWindowTitle("Handful")
+        self.resize(1280, 800)
         self.setAcceptDrops(True)
-        self._without_thumbnail: list[QListWidgetItem] = []
+        self.settings = settings or WindowSettings()
+        self.model = model or ProjectModel(self)
+        self.step: Step = "photos"
+        self._make_parts()
+        self._lay_out()
+        self._connect()
+        self.menus = Menus(self)
+        self._restore()
+        self._match_theme()
+        self._show()
+        self.empty.show_recent(self.settings.recent)
+        if out is not None:
+            self._begin(out)
 
-    def photos(self) -> list[Path]:
-        """The photos in the order they were added."""
-        return [self.item(row).data(PATH_ROLE) for row in range(self.count())]  # type: ignore[union-attr]
+    def _make_parts(self) -> None:
+        model = self.model
+        self.steps, self.strip, self.notice = StepList(), RunStrip(model), NoticeBar()
+        self.empty, self.grid, self.view = EmptyPage(), PhotoGrid(), SceneView(model)
+        self.photo_panel, self.camera_panel = PhotoPanel(model), CameraPanel(model)
+        self.build_panel, self.save_panel = BuildPanel(model, self.settings.pace), SavePanel(model)
+        self.center, self.details = QStackedWidget(), QStackedWidget()
+        for page in (self.empty, self.grid, self.view):
+            self.center.addWidget(page)
+        for panel in (self.photo_panel, self.camera_panel, self.build_panel, self.save_panel):
+            scroll = QScrollArea()
+            scroll.setWidgetResizable(True)
+            scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            scroll.setWidget(panel)
+            self.details.addWidget(scroll)
 
-    def add(self, paths: Iterable[Path]) -> None:
-        """Add photos, and those directly inside folders; each once."""
-        known = set(self.photos())
-        for path in paths:
-            for photo in sorted(path.iterdir()) if path.is_dir() else [path]:
-                if photo.suffix.lower() in PHOTO_SUFFIXES and photo not in known:
-                    known.add(photo)
-                    item = QListWidgetItem(photo.name)
-                    item.setData(PATH_ROLE, photo)
-                    item.setToolTip(str(photo))
-                    self.addItem(item)
-                    self._without_thumbnail.append(item)
-        QTimer.singleShot(0, self._load_one_thumbnail)
+    def _lay_out(self) -> None:
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.notice)
+        column.addWidget(self.center, 1)
+        self.splitter = QSplitter()
+        self.splitter.addWidget(middle)
+        self.splitter.addWidget(self.details)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setSizes([1280 - PANEL_WIDTH, PANEL_WIDTH])
+        self.splitter.setChildrenCollapsible(False)
+        self.details.setMinimumWidth(260)
+        upper = QHBoxLayout()
+        upper.setSpacing(0)
+        upper.addWidget(self.steps)
+        upper.addWidget(self.splitter, 1)
+        whole = QWidget()
+        outer = QVBoxLayout(whole)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addLayout(upper, 1)
+        outer.addWidget(rule())
+        outer.addWidget(self.strip)
+        self.setCentralWidget(whole)
 
-    def remove_selected(self) -> None:
-        """Take the selected photos out of the list."""
-        for item in self.selectedItems():
-            if item in self._without_thumbnail:
-                self._without_thumbnail.remove(item)
-            self.takeItem(self.row(item))
+    def _connect(self) -> None:
+        model = self.model
+        for signal in (model.photos_changed, model.settings_changed, model.run_changed, model.report_changed):
+            signal.connect(self._show)
+        model.opened.connect(self._start_over)
+        model.noticed.connect(self.notice.tell)
+        model.ended.connect(self._after_run)
+        self.steps.chosen.connect(self.go_to)
+        self.empty.add_wanted.connect(self.choose_photos)
+        self.empty.open_wanted.connect(self.choose_project)
+        self.empty.sample_wanted.connect(lambda folder: self.add_photos([folder]))
+        self.empty.project_wanted.connect(self.open_project)
+        self.grid.remove_wanted.connect(model.remove)
+        self.grid.toggle_wanted.connect(self._toggle)
+        self.grid.chosen.connect(self.photo_panel.choose)
+        self.photo_panel.add_wanted.connect(self.choose_photos)
+        self.photo_panel.next_wanted.connect(self.find_cameras)
+        self.camera_panel.photo_chosen.connect(self.view.look_through)
+        self.camera_panel.next_wanted.connect(lambda: self.go_to("build"))
+        self.view.photo_picked.connect(self.camera_panel.select)
+        self.build_panel.next_wanted.connect(lambda: self.go_to("save"))
 
-    def _load_one_thumbnail(self) -> None:
-        """One at a time between events, so that the window answers; Qt decodes JPEG at reduced size."""
-        if not self._without_thumbnail:
+    # What the user does
+
+    def add_photos(self, paths: Sequence[Path]) -> None:
+        """Take in photos and folders of photos; a project folder is opened instead."""
+        if len(paths) == 1 and is_project(paths[0]):
+            self.open_project(paths[0])
             return
-        item = self._without_thumbnail.pop(0)
-        reader = QImageReader(str(item.data(PATH_ROLE)))
-        reader.setAutoTransform(True)
-        if reader.size().isValid():
-            reader.setScaledSize(reader.size().scaled(2 * THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio))
-        item.setIcon(QIcon(QPixmap.fromImage(reader.read())))
-        QTimer.singleShot(0, self._load_one_thumbnail)
+        self.notice.hide()
+        self.model.add_photos(paths)
+        self.go_to("photos")
+
+    def open_project(self, folder: Path) -> None:
+        """Open a project folder and show what there is."""
+        self.notice.hide()
+        if self.model.phase != "idle":
+            self.notice.tell(Notice("A run is under way.", "Stop it first; what is finished is kept."))
+            return
+        try:
+            self.model.open(folder)
+        except ReconError as error:
+            self.notice.tell(Notice(error.message, error.hint))
+            return
+        self.settings.remember(folder.absolute())
+        self.go_to("build" if self.model.has_scene else "photos")
+
+    def choose_photos(self) -> None:
+        """Ask for photos."""
+        kinds = " ".join(f"*{suffix}" for suffix in sorted(PHOTO_SUFFIXES))
+        names, _ = QFileDialog.getOpenFileNames(self, "Choose photos", "", f"Photos ({kinds})")
+        if names:
+            self.add_photos([Path(name) for name in names])
+
+    def choose_photo_folder(self) -> None:
+        """Ask for a folder of photos."""
+        name = QFileDialog.getExistingDirectory(self, "Choose a folder of photos")
+        if name:
+            self.add_photos([Path(name)])
+
+    def choose_project(self) -> None:
+        """Ask for a project folder."""
+        name = QFileDialog.getExistingDirectory(self, "Open a project folder")
+        if name:
+            self.open_project(Path(name))
+
+    def find_cameras(self) -> None:
+        """Run as far as the cameras and show them."""
+        self.notice.hide()
+        self.model.find_cameras()
+        self.go_to("cameras")
+
+    def build(self) -> None:
+        """Run to the end and show it."""
+        self.notice.hide()
+        self.model.build()
+        self.go_to("build")
+
+    def save(self) -> None:
+        """Go where saving is."""
+        self.go_to("save")
+        self.save_panel.save.setFocus()
+
+    def go_to(self, step: str) -> None:
+        """Show a step."""
+        self.step = next(known for known in STEPS if known == step)
+        self.steps.choose(self.step)
+        self.details.setCurrentIndex(STEPS.index(self.step))
+        if self.step == "save":
+            self.save_panel.load_formats()
+        self._show()
+
+    def tell_keys(self) -> None:
+        """Say which keys there are."""
+        own = "Ctrl+1 to 4: the steps. Ctrl+O: photos. Ctrl+K: cameras. Ctrl+B: build. Ctrl+P: pause. Ctrl+.: stop. "
+        self.notice.tell(Notice("Keys", f"{own}Ctrl+S: save. Del, Space: leave a photo out. {KEYS}", is_error=False))
+
+    def tell_about(self) -> None:
+        """Say what this is."""
+        from recon.version import program_version
+
+        told = "Photos to cameras, Gaussian splats and a mesh, on this machine alone. GPL-3.0-or-later."
+        self.notice.tell(Notice(f"Handful {program_version()}", told, is_error=False))
+
+    # Inside
+
+    def _begin(self, out: Path) -> None:
+        if is_project(out):
+            self.open_project(out)
+        else:
+            self.model.set_folder(out)
+
+    def _toggle(self, paths: list[Path]) -> None:
+        removed = {photo.path for photo in self.model.photos if photo.is_removed}
+        is_back = all(path in removed for path in paths)
+        (self.model.restore if is_back else self.model.remove)(paths)
+
+    def _start_over(self) -> None:
+        self.grid.clear()
+        self.empty.show_recent(self.settings.recent)
+        self.go_to("photos")
+
+    def _after_run(self, exit_code: int) -> None:
+        model = self.model
+        if model.folder is not None and exit_code in (0, 3, 130):
+            self.settings.remember(model.folder)
+        if exit_code in (0, 3) and model.goal == "mesh" and model.report is not None:
+            self._learn_pace()
+
+    def _learn_pace(self) -> None:
+        """A run that did everything anew tells how fast this machine is."""
+        report = self.model.report
+        assert report is not None
+        if any(stage.resumed for stage in report.stages) or not report.stages:
+            return
+        expected = estimate(len(self.model.used_photos), PRESET_WORK[self.model.preset]).seconds
+        self.settings.set_pace(min(max(self.model.elapsed_s / expected, 0.1), 20.0))
+        self.build_panel.pace = self.settings.pace
+        self.model.run_changed.emit()
+
+    def _show(self) -> None:
+        self.steps.show_steps(describe_steps(self.model))
+        self.grid.show_photos(self.model.photos)
+        page: QWidget = self.view
+        if self.step == "photos":
+            page = self.grid if self.model.photos else self.empty
+        self.center.setCurrentWidget(page)
+        self.details.setVisible(page is not self.empty)
+        name = "" if self.model.folder is None else f"{self.model.folder.name}{'*' * self.model.is_unsaved} – "
+        self.setWindowTitle(f"{name}Handful")
+
+    def _match_theme(self) -> None:
+        self.setStyleSheet(style_sheet(colours()))
+        self.view.match_theme()
+
+    def _restore(self) -> None:
+        for name, restore in (("window", self.restoreGeometry), ("splitter", self.splitter.restoreState)):
+            stored = self.settings.geometry(name)
+            if stored is not None:
+                restore(stored)
+
+    def load_samples(self) -> None:
+        """Show pictures of the samples, read in the worker."""
+        for name in SAMPLE_TITLES:
+
+            def show(seen: object, name: str = name) -> None:
+                thumbnail = getattr(seen, "thumbnail", None)
+                self.empty.set_sample_picture(name, to_pixmap(thumbnail) if thumbnail is not None else QPixmap())
+
+            self.model.tasks.start(lambda name=name: inspect_photo(first_photo(name)), show)  # type: ignore[misc]
+
+    # Qt's events
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.ApplicationPaletteChange:
+            self._match_theme()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is not None and (mime := event.mimeData()) is not None and mime.hasUrls():
             event.acceptProposedAction()
+            self.empty.set_hot(True)
 
-    def dragMoveEvent(self, event: QDragMoveEvent | None) -> None:
-        if event is not None:
-            event.acceptProposedAction()
+    def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
+        self.empty.set_hot(False)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
+        self.empty.set_hot(False)
         if event is not None and (mime := event.mimeData()) is not None:
-            self.add(Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile())
+            paths = [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
             event.acceptProposedAction()
-
-
-class MainWindow(QMainWindow):
-    """Photos on the left, the scene in the middle, what to do and what happens on the right."""
-
-    def __init__(self, out: Path | None = None) -> None:
-        super().__init__()
-        self.setWindowTitle("Handful")
-        self.resize(1280, 720)
-        self.run = ReconstructionRun(self)
-        self.photo_list = PhotoList()
-        self.output = QLineEdit(str(out) if out else "")
-        self.output.setPlaceholderText("project folder")
-        self.preset = QComboBox()
-        self.preset.addItems(PRESETS)
-        self.preset.setCurrentText("standard")
-        self.build_button = _button("Build", self.build)
-        self.cancel_button = _button("Cancel", self.run.cancel)
-        self.report_button = _button("Open report", lambda: self._open("report.html"))
-        self.folder_button = _button("Open folder", lambda: self._open(""))
-        self.bar = QProgressBar()
-        self.bar.setRange(0, PROGRESS_STEPS)
-        self.viewport = Viewport()
-        self.viewport.hide()  # until there is something to see
-        self.viewport.failed.connect(lambda message, hint: self._note(f"{message} {hint}".strip()))
-        self.viewport.shown.connect(lambda _: self.viewport.show())
-        self.status = QLabel("Drop 3 to 20 photos of one thing or place here.")
-        self.messages = QPlainTextEdit()
-        self.messages.setReadOnly(True)
-        self._lay_out()
-        self.run.progressed.connect(self._show_progress)
-        self.run.warned.connect(self._note)
-        self.run.failed.connect(lambda message, hint: self._note(f"{message} {hint}".strip()))
-        self.run.finished.connect(self._show_end)
-        model = self.photo_list.model()
-        assert model is not None
-        model.rowsInserted.connect(self._propose_output)
-        model.rowsRemoved.connect(self._update_buttons)
-        self.output.textChanged.connect(self._update_buttons)
-        self._update_buttons()
-        if out is not None and (out / "splats.ply").is_file():
-            self.viewport.open_project(out)
-
-    def build(self) -> None:
-        """Start a reconstruction of the photos in the list."""
-        self.messages.clear()
-        self.bar.setValue(0)
-        self.status.setText("Starting …")
-        self.run.start(self.photo_list.photos(), Path(self.output.text()), self.preset.currentText())
-        self._update_buttons()
+            self.add_photos(paths)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        self.run.cancel()
-        self.run.wait()
+        self.settings.set_geometry("window", self.saveGeometry())
+        self.settings.set_geometry("splitter", self.splitter.saveState())
+        self.settings.save()
+        self.save_panel.saver.wait()
+        self.model.close()
         super().closeEvent(event)
-
-    def _lay_out(self) -> None:
-        grid = QGridLayout()
-        grid.addWidget(QLabel("Save in"), 0, 0)
-        grid.addWidget(self.output, 0, 1)
-        grid.addWidget(_button("…", self._choose_output), 0, 2)
-        grid.addWidget(QLabel("Quality"), 1, 0)
-        grid.addWidget(self.preset, 1, 1, 1, 2)
-        right = QVBoxLayout()
-        right.addLayout(grid)
-        right.addLayout(_row(self.build_button, self.cancel_button))
-        right.addWidget(self.bar)
-        right.addWidget(self.status)
-        right.addWidget(self.messages)
-        right.addLayout(_row(self.report_button, self.folder_button))
-        left = QVBoxLayout()
-        left.addWidget(self.photo_list)
-        left.addLayout(_row(_button("Add photos …", self._choose_photos), _button("Remove", self._remove)))
-        both = QHBoxLayout()
-        both.addLayout(left, 3)
-        both.addWidget(self.viewport, 5)
-        both.addLayout(right, 2)
-        center = QWidget()
-        center.setLayout(both)
-        self.setCentralWidget(center)
-
-    def _choose_photos(self) -> None:
-        kinds = " ".join(f"*{suffix}" for suffix in sorted(PHOTO_SUFFIXES))
-        names, _ = QFileDialog.getOpenFileNames(self, "Choose photos", "", f"Photos ({kinds})")
-        self.photo_list.add(Path(name) for name in names)
-
-    def _choose_output(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Choose a project folder", self.output.text())
-        if name:
-            self.output.setText(name)
-
-    def _remove(self) -> None:
-        self.photo_list.remove_selected()
-
-    def _show_progress(self, event: dict[str, Any]) -> None:
-        self.bar.setValue(round(PROGRESS_STEPS * event["overall"]))
-        rest = "" if event["eta_s"] is None else f" · {duration(event['eta_s'])} left"
-        self.status.setText(f"{event['stage']}: {event['message']}{rest}")
-
-    def _show_end(self, exit_code: int, outputs: dict[str, str]) -> None:
-        texts = {0: "Done.", 3: "Done; some photos were left out.", CANCELLED: "Cancelled; Build resumes."}
-        self.status.setText(texts.get(exit_code, "There is no result."))
-        self._update_buttons()
-        if "splats" in outputs:
-            self.viewport.open_project(Path(self.output.text()))
-
-    def _note(self, text: str) -> None:
-        self.messages.appendPlainText(text)
-
-    def _propose_output(self) -> None:
-        """The first photos propose a project folder beside theirs."""
-        if not self.output.text():
-            folder = self.photo_list.photos()[0].absolute().parent
-            self.output.setText(str(folder.with_name(f"{folder.name}-handful")))
-        self._update_buttons()
-
-    def _update_buttons(self) -> None:
-        running = self.run.is_running
-        self.build_button.setEnabled(not running and self.photo_list.count() > 0 and bool(self.output.text()))
-        self.cancel_button.setEnabled(running)
-        folder = Path(self.output.text())
-        self.report_button.setEnabled(bool(self.output.text()) and (folder / "report.html").is_file())
-        self.folder_button.setEnabled(bool(self.output.text()) and folder.is_dir())
-
-    def _open(self, name: str) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(self.output.text()).absolute() / name)))
-
-
-def _button(text: str, action: Any) -> QPushButton:
-    button = QPushButton(text)
-    button.clicked.connect(lambda: action())
-    return button
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    return row
 
 
 def open_window(out: Path | None = None) -> int:
     """Show the window until it is closed; returns the exit code."""
+    from PyQt6.QtGui import QSurfaceFormat
+
+    from app.torch_loading import load_torch
+
+    QSurfaceFormat.setDefaultFormat(core_profile())
     application = QApplication(sys.argv[:1])
+    application.setApplicationName("Handful")
+    application.setStyle("Fusion")
     window = MainWindow(out)
     window.show()
+    QTimer.singleShot(0, window.load_samples)
+    window.model.tasks.start(load_torch, lambda _: None)
     return application.exec()

@@ -1,7 +1,7 @@
-"""The window: photos in, a child process at work, its events shown."""
+"""The window: photos in, a child process at work, its events shown, a scene saved."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,20 @@ import pytest
 from PIL import Image
 
 try:
-    from PyQt6.QtCore import QEventLoop, QTimer
-    from PyQt6.QtWidgets import QApplication
+    from PyQt6.QtCore import QEventLoop, QMimeData, QPointF, Qt, QTimer, QUrl
+    from PyQt6.QtGui import QDropEvent
+    from PyQt6.QtTest import QTest
+    from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSlider
 
+    from app.project_model import ProjectModel
     from app.window import MainWindow
     from app.window_run import ReconstructionRun
+    from app.window_settings import WindowSettings
+    from app.window_tasks import Tasks
 except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
     pytest.skip(f"no window on this machine: {missing}", allow_module_level=True)
+
+from recon.report import PairReport, PhotoReport, Report, write_report
 
 # A stand-in for the command line: prints events and ends as the test wants.
 CHILD = """import json, sys, time
@@ -23,21 +30,30 @@ for event in EVENTS: print(json.dumps(event), flush=True)
 print("a library says hello", flush=True)
 ENDING
 """
-
-
-@pytest.fixture(scope="module")
-def application() -> QApplication:
-    return QApplication.instance() or QApplication(["tests"])
+PROGRESS = {"event": "progress", "elapsed_s": 2.0, "stage_fraction": 0.5, "message": "pair 2"}
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "mug"
     folder.mkdir()
-    for name in ("a.jpg", "b.PNG"):
-        Image.fromarray(np.full((30, 40, 3), 200, np.uint8)).save(folder / name)
+    random = np.random.default_rng(0)
+    for name in ("a.jpg", "b.PNG", "c.jpg"):
+        Image.fromarray(random.integers(0, 255, (600, 800, 3), np.uint8)).save(folder / name)
     (folder / "notes.txt").write_text("not a photo")
     return folder
+
+
+@pytest.fixture
+def window(application: QApplication, tmp_path: Path) -> Iterator[MainWindow]:
+    made = _window(tmp_path)
+    yield made
+    made.close()
+
+
+def _window(tmp_path: Path, out: Path | None = None) -> MainWindow:
+    model = ProjectModel(tasks=Tasks(is_inline=True), home=tmp_path / "home")
+    return MainWindow(out, settings=WindowSettings(tmp_path / "settings.ini"), model=model)
 
 
 def _wait_until(claim: Callable[[], bool], timeout_ms: int = 30_000) -> None:
@@ -52,6 +68,13 @@ def _wait_until(claim: Callable[[], bool], timeout_ms: int = 30_000) -> None:
     assert claim()
 
 
+def _drop(window: MainWindow, *paths: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    window.dropEvent(QDropEvent(QPointF(300, 300), Qt.DropAction.CopyAction, mime, left, none))
+
+
 def _replace_child(run: ReconstructionRun, monkeypatch: pytest.MonkeyPatch, events: list[dict], ending: str) -> None:
     """Let the run start a stand-in instead of the command line."""
     code = CHILD.replace("EVENTS", repr(events)).replace("ENDING", ending)
@@ -59,82 +82,209 @@ def _replace_child(run: ReconstructionRun, monkeypatch: pytest.MonkeyPatch, even
     monkeypatch.setattr(run._process, "start", lambda program, arguments: start(sys.executable, ["-c", code]))
 
 
-def test_photos_are_listed_once_with_thumbnails_and_propose_a_folder(application: QApplication, photos: Path) -> None:
-    window = MainWindow()
-    assert not window.build_button.isEnabled()
-    window.photo_list.add([photos, photos / "a.jpg"])
-    assert [path.name for path in window.photo_list.photos()] == ["a.jpg", "b.PNG"]
-    assert window.output.text() == str(photos.with_name("mug-handful"))
-    assert window.build_button.isEnabled()
-    _wait_until(lambda: not window.photo_list._without_thumbnail)
-    assert not window.photo_list.item(0).icon().isNull()
+def _notice(window: MainWindow) -> str:
+    return f"{window.notice.message.text()} {window.notice.hint.text()}"
 
 
-def test_events_of_the_child_are_shown(
-    application: QApplication, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _write_project(folder: Path, photos: Path, report: Report) -> None:
+    import json
+
+    folder.mkdir()
+    (folder / "previews").mkdir()
+    asked = {
+        "photos": [{"name": path.name, "path": str(path)} for path in sorted(photos.glob("*.*[gG]"))],
+        "preset": "standard",
+        "config": {"matching": {"matcher": "fast"}},
+        "holdout": [],
+    }
+    (folder / "project.json").write_text(json.dumps(asked))
+    write_report(report, folder)
+
+
+def test_dropped_photos_are_listed_once_and_propose_a_folder(window: MainWindow, photos: Path) -> None:
+    assert window.center.currentWidget() is window.empty
+    assert not window.model.can_run
+    _drop(window, photos, photos / "a.jpg")
+    assert [photo.path.name for photo in window.model.photos] == ["a.jpg", "b.PNG", "c.jpg"]
+    assert window.model.folder == photos.with_name("mug-handful")
+    assert window.center.currentWidget() is window.grid
+    assert window.grid.picture(window.model.photos[0]) is not None
+    assert window.photo_panel.next.isEnabled()
+
+
+def test_what_is_no_photo_is_said_so(window: MainWindow, photos: Path) -> None:
+    _drop(window, photos / "notes.txt")
+    assert "no photos" in _notice(window)
+    assert window.center.currentWidget() is window.empty
+
+
+def test_keys_leave_photos_out_and_take_them_in_again(window: MainWindow, photos: Path) -> None:
+    window.add_photos([photos])
+    window.grid.setCurrentRow(1)
+    QTest.keyClick(window.grid, Qt.Key.Key_Delete)
+    assert [photo.path.name for photo in window.model.used_photos] == ["a.jpg", "c.jpg"]
+    assert window.photo_panel.toggle.text() == "&Take in again"
+    QTest.keyClick(window.grid, Qt.Key.Key_Space)
+    assert len(window.model.used_photos) == 3
+
+
+def test_badges_say_what_is_odd(window: MainWindow, photos: Path) -> None:
+    with Image.open(photos / "a.jpg") as image:
+        image.resize((20, 15)).resize((800, 600)).save(photos / "soft.jpg")
+        image.save(photos / "twin.jpg", quality=95)
+        Image.fromarray(np.asarray(image) // 8).save(photos / "dark.jpg")
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8 nothing")
+    window.add_photos([photos])
+    found = {photo.path.name: [badge.kind for badge in photo.badges] for photo in window.model.photos}
+    assert found["a.jpg"] == []
+    assert found["soft.jpg"] == ["blurred"]
+    assert found["twin.jpg"] == ["near-duplicate"]
+    assert "exposure" in found["dark.jpg"]
+    assert found["broken.jpg"] == ["unusable"]
+    assert "broken.jpg" not in {photo.path.name for photo in window.model.used_photos}
+
+
+def test_changes_are_kept_beside_the_project_until_it_is_built(
+    window: MainWindow, photos: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "report.html").write_text("<p>report")
-    window = MainWindow(out)
-    window.photo_list.add([photos])
-    progress = {"event": "progress", "stage": "matches", "overall": 0.25, "eta_s": 61.0, "message": "pair 2"}
-    events = [progress, {"event": "warning", "message": "b.PNG is blurred."}, {"event": "done", "outputs": {}}]
-    _replace_child(window.run, monkeypatch, events, "sys.exit(3)")
-    seen: list[str] = []
-    window.run.progressed.connect(lambda event: seen.append(window.status.text()))
+    window.add_photos([photos])
+    window.model.remove([photos / "b.PNG"])
+    window.model.set_preset("best")
+    window.model.save_unsaved()
+    folder = photos.with_name("mug-handful")
+    assert not folder.exists()
+    assert photos.with_name("mug-handful.unsaved.json").is_file()
+    again = _window(tmp_path, None)
+    again.model.open(folder)
+    assert again.model.asked() == window.model.asked()
+    assert [photo.path.name for photo in again.model.photos if photo.is_removed] == ["b.PNG"]
+    again.close()
+
+
+def test_events_of_the_child_are_shown(window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    window.add_photos([photos])
+    progress = PROGRESS | {"stage": "matches", "overall": 0.25, "eta_s": 61.0}
+    _replace_child(window.model.run, monkeypatch, [progress, {"event": "done", "outputs": {}}], "sys.exit(3)")
+    seen: list[tuple[str, str, int]] = []
+    window.model.run.progressed.connect(
+        lambda _: seen.append((window.strip.word.text(), window.strip.sentence.text(), window.strip.bar.value()))
+    )
     window.build()
-    assert not window.build_button.isEnabled()
-    assert window.cancel_button.isEnabled()
-    _wait_until(lambda: window.status.text().startswith("Done"))
-    assert seen == ["matches: pair 2 · 1 min 1 s left"]
-    assert window.bar.value() == 250
-    assert "b.PNG is blurred." in window.messages.toPlainText()
-    assert window.report_button.isEnabled()
-    assert window.build_button.isEnabled()
+    assert not window.build_panel.build.isEnabled()
+    assert not window.strip.stop.isHidden()
+    _wait_until(lambda: window.model.phase == "idle")
+    assert seen == [("Comparing photos", "pair 2 · 1 min 1 s left", 250)]
+    assert window.build_panel.build.isEnabled()
+    assert window.strip.stop.isHidden()
 
 
 @pytest.mark.parametrize("handler", ["lambda *_: sys.exit(130)", "signal.SIG_DFL"], ids=["politely", "while it loads"])
-def test_cancel_ends_the_child(
-    handler: str, application: QApplication, photos: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_paused_run_holds_still_and_stops_when_told(
+    handler: str, window: MainWindow, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = MainWindow()
-    window.photo_list.add([photos])
-    ready = '{"event": "warning", "message": "ready"}'
-    ending = f"import signal; signal.signal(signal.SIGTERM, {handler})\nprint('{ready}', flush=True); time.sleep(60)"
-    _replace_child(window.run, monkeypatch, [], ending)
+    window.add_photos([photos])
+    ticks = tmp_path / "ticks"
+    ending = (
+        f"import signal; signal.signal(signal.SIGTERM, {handler})\n"
+        f"for i in range(3000): open({str(ticks)!r}, 'w').write(str(i)); time.sleep(.02)"
+    )
+    _replace_child(window.model.run, monkeypatch, [], ending)
     window.build()
-    _wait_until(lambda: "ready" in window.messages.toPlainText())
-    window.run.cancel()
-    _wait_until(lambda: window.build_button.isEnabled())
-    assert window.status.text() == "Cancelled; Build resumes."
-    assert window.messages.toPlainText() == "ready"
+    _wait_until(lambda: ticks.exists() and bool(ticks.read_text()))
+    window.strip.pause.click()
+    assert window.model.phase == "paused"
+    QTest.qWait(60)
+    before = ticks.read_text()
+    QTest.qWait(150)
+    assert ticks.read_text() == before
+    window.strip.pause.click()
+    _wait_until(lambda: ticks.read_text() not in ("", before))
+    window.strip.pause.click()
+    window.strip.stop.click()
+    _wait_until(lambda: window.model.phase == "idle")
+    assert window.notice.isHidden()
 
 
 @pytest.mark.parametrize(
     ("ending", "expected"),
     [
         ("import os; os.abort()", "ended by the system"),
-        ("raise RuntimeError('broken kernel')", "broken kernel"),
+        ("raise RuntimeError('broken kernel')", "failed unexpectedly"),
     ],
 )
 def test_a_child_that_dies_leaves_the_window_standing(
-    ending: str, expected: str, application: QApplication, photos: Path, monkeypatch: pytest.MonkeyPatch
+    ending: str, expected: str, window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = MainWindow()
-    window.photo_list.add([photos])
-    _replace_child(window.run, monkeypatch, [], ending)
+    window.add_photos([photos])
+    _replace_child(window.model.run, monkeypatch, [], ending)
     window.build()
-    _wait_until(lambda: window.status.text() == "There is no result.")
-    assert expected in window.messages.toPlainText()
+    _wait_until(lambda: window.model.phase == "idle")
+    assert expected in _notice(window)
+    if "broken" in ending:
+        assert "broken kernel" in window.notice.details.toPlainText()
 
 
-def test_the_window_speaks_with_the_real_command_line(application: QApplication, tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    (photos / "letter.jpg").write_text("Dear photo, ...")
-    window = MainWindow(tmp_path / "out")
-    window.photo_list.add([photos])
+def test_the_window_speaks_with_the_real_command_line(window: MainWindow, photos: Path, tmp_path: Path) -> None:
+    window.add_photos([photos])
+    for photo in photos.iterdir():  # between the look and the run
+        photo.write_text("Dear photo, ...")
     window.build()
-    _wait_until(lambda: window.status.text() == "There is no result.")
-    assert "letter.jpg" in window.messages.toPlainText()
+    _wait_until(lambda: window.model.phase == "idle")
+    assert "a.jpg" in _notice(window)
+    assert window.model.report is not None
+    assert window.model.report.status == "failed"
+
+
+def test_a_photo_that_failed_has_its_sentence_and_ways_on(
+    window: MainWindow, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = [PhotoReport(name, True, confidence=0.9) for name in ("a.jpg", "b.PNG")]
+    failed = PhotoReport("c.jpg", False, reason="c.jpg shares too little.", hint="Take one in between.")
+    pair = PairReport("a.jpg", "c.jpg", 40, 12, "too few")
+    _write_project(tmp_path / "out", photos, Report("partial", "standard", 0, photos=(*placed, failed), pairs=(pair,)))
+    window.open_project(tmp_path / "out")
+    window.go_to("cameras")
+    panel = window.camera_panel
+    assert panel.summary.text() == "2 of 3 photos placed"
+    assert panel.selected_names() == ["c.jpg"]
+    assert panel.told.text() == "c.jpg shares too little. Take one in between."
+    assert panel.pairs.text() == "Matches: 12 with a.jpg (not used)"
+    assert panel.go_on.text() == "&Go on with 2 of 3"
+    monkeypatch.setattr(window.model.run, "start", lambda request: asked.append(request))
+    asked: list = []
+    panel.harder.click()
+    assert (asked[0].matcher, asked[0].until) == ("quality", "cameras")
+    window.model.phase = "idle"
+    panel.leave_out.click()
+    assert [photo.path.name for photo in window.model.used_photos] == ["a.jpg", "b.PNG"]
+    assert panel.failed.isHidden()
+
+
+def test_every_control_has_a_name_and_a_tip(window: MainWindow, photos: Path) -> None:
+    window.add_photos([photos])
+    window.save_panel.load_formats()
+    nameless = [
+        control.objectName() or type(control).__name__
+        for kind in (QAbstractButton, QComboBox, QSlider, QLineEdit)
+        for control in window.findChildren(kind)
+        if not control.objectName().startswith("qt_")
+        and not (control.accessibleName() or getattr(control, "text", str)())
+    ]
+    assert nameless == []
+    tipless = [
+        button.text() for button in window.findChildren(QAbstractButton) if button.text() and not button.toolTip()
+    ]
+    assert tipless == []
+
+
+def test_a_project_is_among_the_recent_ones_and_window_state_is_kept(
+    window: MainWindow, photos: Path, tmp_path: Path
+) -> None:
+    _write_project(tmp_path / "out", photos, Report("complete", "standard", 0))
+    window.open_project(tmp_path / "out")
+    window.resize(1100, 700)
+    window.close()
+    again = _window(tmp_path)
+    assert again.settings.recent == [tmp_path / "out"]
+    assert (again.width(), again.height()) == (1100, 700)
+    again.close()

@@ -1,0 +1,142 @@
+"""Photos as the window lists them: found in folders, looked at in a thread, and what is odd about them."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon.photo import camera_label, open_image, to_rgb
+from recon.photo_checks import LookedAt, Oddity, PhotoLook, find_oddities, look_at
+from recon.photo_loading import PHOTO_SUFFIXES
+
+THUMBNAIL_SIDE_PX = 384
+BadgeKind = Oddity | Literal["camera", "unusable", "mask"]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A word on a thumbnail and the sentence behind it.
+
+    Attributes:
+        kind: what it is about.
+        is_problem: the user should look; otherwise it is only said.
+    """
+
+    kind: BadgeKind
+    label: str
+    sentence: str
+    is_problem: bool = True
+
+
+@dataclass(frozen=True)
+class InspectedPhoto:
+    """What was seen in one file.
+
+    Attributes:
+        path: of the file.
+        thumbnail: [H, W, 3] uint8, upright, the longer side at most 384 px; None if it cannot be read.
+        width, height: full size, px; 0 if it cannot be read.
+        look: what the checks need; None if it cannot be read.
+        camera: make, model and focal length, as far as EXIF knows.
+        has_mask: a mask lies beside it.
+        problem: why it cannot be used, a sentence; None if it can.
+    """
+
+    path: Path
+    thumbnail: NDArray[np.uint8] | None = None
+    width: int = 0
+    height: int = 0
+    look: PhotoLook | None = None
+    camera: str = ""
+    has_mask: bool = False
+    problem: str | None = None
+
+
+LABELS: dict[Oddity, str] = {
+    "near-duplicate": "duplicate",
+    "blurred": "blurred",
+    "small": "small",
+    "exposure": "exposure",
+}
+
+
+def photos_in(paths: Iterable[Path]) -> list[Path]:
+    """Photo files among the paths and directly inside the folders among them, each once, absolute.
+
+    Folders are sorted; what is no photo by its name is left out.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.suffix.lower() in PHOTO_SUFFIXES and not file.name.startswith(".") and file.is_file():
+                found[file.absolute()] = None
+    return list(found)
+
+
+def inspect_photo(path: Path) -> InspectedPhoto:
+    """Decode a photo and describe it; what cannot be read is told in `problem`."""
+    from PIL import ImageOps
+
+    try:
+        with open_image(path) as image:
+            camera = camera_label(image)
+            ImageOps.exif_transpose(image, in_place=True)
+            rgb = to_rgb(image)
+            image.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
+            thumbnail = to_rgb(image)
+    except Exception as error:  # noqa: BLE001  # decoders of damaged files raise nearly anything
+        return InspectedPhoto(path, problem=f"{path.name} cannot be read as a photo: {error}.")
+    height, width = rgb.shape[:2]
+    masks = path.parent / "masks"
+    has_mask = masks.is_dir() and any(mask.stem in (path.name, path.stem) for mask in masks.iterdir())
+    return InspectedPhoto(path, thumbnail, width, height, look_at(rgb), camera, has_mask)
+
+
+def find_badges(photos: Sequence[InspectedPhoto]) -> dict[Path, tuple[Badge, ...]]:
+    """Badges of each photo, compared with the others; photos without any are absent."""
+    badges: dict[Path, list[Badge]] = {}
+    by_name: dict[str, Path] = {}
+    seen = []
+    for photo in photos:
+        if photo.problem is not None:
+            badges.setdefault(photo.path, []).append(Badge("unusable", "unusable", photo.problem))
+        elif photo.look is not None:
+            key = photo.path.name if photo.path.name not in by_name else str(photo.path)
+            by_name[key] = photo.path
+            seen.append(LookedAt(key, photo.width, photo.height, photo.look))
+        if photo.has_mask:
+            told = "A mask lies beside it: only what the mask shows is built."
+            badges.setdefault(photo.path, []).append(Badge("mask", "mask", told, is_problem=False))
+    for finding in find_oddities(seen):
+        # of two near-duplicates the second one can go
+        badge = Badge(finding.kind, LABELS[finding.kind], finding.sentence)
+        badges.setdefault(by_name[finding.names[-1]], []).append(badge)
+    for path, badge in _other_cameras(photos):
+        badges.setdefault(path, []).append(badge)
+    return {path: tuple(found) for path, found in badges.items()}
+
+
+def _other_cameras(photos: Sequence[InspectedPhoto]) -> list[tuple[Path, Badge]]:
+    """Photos that were not taken with the camera and zoom of most."""
+    cameras = Counter(photo.camera for photo in photos if photo.look is not None)
+    if len(cameras) < 2:
+        return []
+    usual = cameras.most_common(1)[0][0]
+    return [
+        (
+            photo.path,
+            Badge(
+                "camera",
+                "other camera",
+                f"{photo.path.name} was taken with {photo.camera}, most others with {usual}; one camera and zoom "
+                "is safer.",
+                is_problem=False,
+            ),
+        )
+        for photo in photos
+        if photo.look is not None and photo.camera != usual
+    ]

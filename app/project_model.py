@@ -1,0 +1,460 @@
+"""What the window shows, in one place: photos, settings, how far the run is, what came out. Knows no widgets."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+
+from app.photo_inspection import Badge, InspectedPhoto, find_badges, inspect_photo, photos_in
+from app.project_files import (
+    Asked,
+    discard_unsaved,
+    is_project,
+    photo_paths,
+    propose_folder,
+    read_asked,
+    read_unsaved,
+    write_unsaved,
+)
+from app.run_request import RunRequest
+from app.window_run import CANCELLED, ReconstructionRun
+from app.window_tasks import Tasks
+from recon.errors import ReconError
+from recon.progress import STAGES, StageName
+from recon.report import PhotoReport, Report, ReportFileError, read_report
+
+AUTOSAVE_AFTER_MS = 400
+MIN_PHOTOS = 2
+
+Phase = Literal["idle", "running", "paused", "stopping"]
+StageStatus = Literal["waiting", "running", "done", "unchanged"]
+# What each stage leaves in the project folder once the next one has begun.
+RESULT_OF: dict[StageName, str] = {"cameras": "cameras", "points": "points", "splats": "splats", "mesh": "mesh"}
+
+
+@dataclass(frozen=True)
+class ProjectPhoto:
+    """A photo of the project.
+
+    Attributes:
+        path: where it lies.
+        is_removed: it is left out, but can be restored.
+        inspected: None until it was looked at.
+        badges: what is odd about it, compared with the others that are used.
+    """
+
+    path: Path
+    is_removed: bool = False
+    inspected: InspectedPhoto | None = None
+    badges: tuple[Badge, ...] = ()
+
+    @property
+    def is_used(self) -> bool:
+        """It goes into the next run."""
+        return not self.is_removed and (self.inspected is None or self.inspected.problem is None)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to tell: a sentence, what to do about it, details for those who ask."""
+
+    message: str
+    hint: str = ""
+    details: str = ""
+    is_error: bool = True
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a stage is, in [0, 1], and what it is doing."""
+
+    status: StageStatus = "waiting"
+    fraction: float = 0.0
+    message: str = ""
+
+
+class ProjectModel(QObject):
+    """The project that is open; methods change it, signals tell that it has changed.
+
+    Signals:
+        photos_changed: the list, what is left out, or what was seen in the photos.
+        settings_changed: folder, preset, matcher or holdout.
+        run_changed: phase, stages, ETA.
+        report_changed: another report was read, or it is gone.
+        result_written: "cameras", "points", "splats" or "mesh" lie anew in the folder; "" for all that there is.
+        previewed: a file shows the splats while they are fitted.
+        noticed: a `Notice`.
+        ended: a run is over; its exit code.
+        opened: another project, or an empty one.
+    """
+
+    photos_changed = pyqtSignal()
+    settings_changed = pyqtSignal()
+    run_changed = pyqtSignal()
+    report_changed = pyqtSignal()
+    result_written = pyqtSignal(str)
+    previewed = pyqtSignal(Path)
+    noticed = pyqtSignal(object)
+    ended = pyqtSignal(int)
+    opened = pyqtSignal()
+
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        *,
+        tasks: Tasks | None = None,
+        home: Path | None = None,
+        extra: Sequence[str] = (),
+    ) -> None:
+        """An empty project.
+
+        Args:
+            tasks: runs what takes long; made if None.
+            home: where projects of the samples go.
+            extra: further flags for every run of the command line.
+        """
+        super().__init__(parent)
+        self.run = ReconstructionRun(self)
+        self.tasks = tasks or Tasks()
+        self._home = home or Path.home() / "Handful"
+        self._extra = tuple(extra)
+        self._photos: dict[Path, ProjectPhoto] = {}
+        self._autosave = QTimer(self)
+        self._autosave.setSingleShot(True)
+        self._autosave.setInterval(AUTOSAVE_AFTER_MS)
+        self._autosave.timeout.connect(self.save_unsaved)
+        self._reset()
+        self.run.progressed.connect(self._receive_progress)
+        self.run.warned.connect(lambda text: self.warnings.append(text))
+        self.run.failed.connect(lambda *texts: self.noticed.emit(Notice(*texts)))
+        self.run.previewed.connect(self.previewed)
+        self.run.finished.connect(self._receive_end)
+
+    def _reset(self) -> None:
+        self._photos = {}
+        self.folder: Path | None = None
+        self.preset = "standard"
+        self.matcher: str | None = None
+        self.has_holdout = False
+        self.report: Report | None = None
+        self.stages: dict[StageName, Stage] = {stage: Stage() for stage in STAGES}
+        self.phase: Phase = "idle"
+        self.goal: StageName = "mesh"
+        self.overall = 0.0
+        self.eta_s: float | None = None
+        self.elapsed_s = 0.0
+        self.warnings: list[str] = []
+        self.is_unsaved = False
+        self._names: dict[str, Path] = {}
+
+    # Photos
+
+    @property
+    def photos(self) -> tuple[ProjectPhoto, ...]:
+        """All photos in their order, those left out too."""
+        return tuple(self._photos.values())
+
+    @property
+    def used_photos(self) -> tuple[ProjectPhoto, ...]:
+        """Those that go into the next run."""
+        return tuple(photo for photo in self._photos.values() if photo.is_used)
+
+    def add_photos(self, paths: Iterable[Path]) -> int:
+        """Add photos, and those directly inside folders, each once; those left out are taken in again.
+
+        Returns:
+            How many are new or back.
+        """
+        try:
+            found = photos_in(paths)
+        except OSError as error:
+            self.noticed.emit(Notice(f"The photos cannot be read: {error.strerror or error}.", "Check the folder."))
+            return 0
+        changed = [path for path in found if path not in self._photos or self._photos[path].is_removed]
+        for path in changed:
+            if path in self._photos:
+                self._photos[path] = replace(self._photos[path], is_removed=False)
+            else:
+                self._photos[path] = ProjectPhoto(path)
+                self.tasks.start(lambda path=path: inspect_photo(path), self._receive_inspected)  # type: ignore[misc]
+        if not found:
+            self.noticed.emit(Notice("There are no photos in what you dropped.", "Drop JPEG, PNG, HEIC or TIFF files."))
+        if changed:
+            if self.folder is None:
+                self._propose_folder(changed[0])
+            self._photos_edited()
+        return len(changed)
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Leave photos out; they stay in the list."""
+        self._set_removed(paths, True)
+
+    def restore(self, paths: Iterable[Path]) -> None:
+        """Take photos in again."""
+        self._set_removed(paths, False)
+
+    def photo_report(self, path: Path) -> PhotoReport | None:
+        """What became of a photo in the last run; None if it was not in it."""
+        if self.report is None:
+            return None
+        return next((photo for photo in self.report.photos if self._names.get(photo.name, path.parent) == path), None)
+
+    def path_of(self, name: str) -> Path | None:
+        """Where a photo of the report lies."""
+        return self._names.get(name)
+
+    # Settings
+
+    def set_folder(self, folder: Path) -> None:
+        """Build into another folder."""
+        if self.folder is not None and self.is_unsaved:
+            discard_unsaved(self.folder)
+        self.folder = folder.absolute()
+        self._load_report()
+        self._settings_edited()
+
+    def set_preset(self, preset: str) -> None:
+        """Choose draft, standard or best."""
+        if preset != self.preset:
+            self.preset = preset
+            self._settings_edited()
+
+    def set_matcher(self, matcher: str | None) -> None:
+        """Choose how photos are compared; None: as usual."""
+        if matcher != self.matcher:
+            self.matcher = matcher
+            self._settings_edited()
+
+    def set_holdout(self, is_wanted: bool) -> None:
+        """Keep one photo aside for measuring, or not."""
+        if is_wanted != self.has_holdout:
+            self.has_holdout = is_wanted
+            self._settings_edited()
+
+    # The run
+
+    @property
+    def can_run(self) -> bool:
+        """There are photos enough and nothing is running."""
+        return self.phase == "idle" and len(self.used_photos) >= MIN_PHOTOS and self.folder is not None
+
+    @property
+    def has_cameras(self) -> bool:
+        """The last run placed photos."""
+        return self.report is not None and any(photo.placed for photo in self.report.photos)
+
+    @property
+    def has_scene(self) -> bool:
+        """There is something to save."""
+        return self.folder is not None and (self.folder / "splats.ply").is_file()
+
+    @property
+    def is_stale(self) -> bool:
+        """The report speaks of other photos or settings than those chosen now."""
+        if self.report is None or self.folder is None:
+            return False
+        reported = {self._names.get(photo.name) for photo in self.report.photos}
+        return reported != {photo.path for photo in self.used_photos} or self.report.preset != self.preset
+
+    def find_cameras(self) -> None:
+        """Run as far as the cameras."""
+        self.start("cameras")
+
+    def build(self) -> None:
+        """Run to the end; finished stages are not run again."""
+        self.start("mesh")
+
+    def start(self, goal: StageName) -> None:
+        """Run until a stage; does nothing unless `can_run`."""
+        if not self.can_run or self.folder is None:
+            return
+        self.goal, self.phase = goal, "running"
+        self.stages = {stage: Stage() for stage in STAGES}
+        self.overall, self.eta_s, self.elapsed_s, self.warnings = 0.0, None, 0.0, []
+        used = tuple(photo.path for photo in self.used_photos)
+        request = RunRequest(
+            used, self.folder, self.preset, self.matcher, goal, self._holdout_of(used), extra=self._extra
+        )
+        self.run.start(request)
+        self.run_changed.emit()
+
+    def pause(self) -> None:
+        """Hold the run still, or let it go on."""
+        if self.phase == "running":
+            self.run.pause()
+        elif self.phase == "paused":
+            self.run.resume()
+        else:
+            return
+        self.phase = "paused" if self.run.is_paused else "running"
+        self.run_changed.emit()
+
+    def stop(self) -> None:
+        """Stop the run; finished stages are kept."""
+        if self.phase in ("running", "paused"):
+            self.phase = "stopping"
+            self.run.cancel()
+            self.run_changed.emit()
+
+    def close(self) -> None:
+        """End everything that goes on; changes are kept."""
+        if self.is_unsaved:
+            self.save_unsaved()
+        self.tasks.stop()
+        self.run.cancel()
+        self.run.wait()
+
+    # Projects
+
+    def new(self) -> None:
+        """Begin an empty project; what was open is autosaved."""
+        if self.is_unsaved:
+            self.save_unsaved()
+        self.tasks.drop_waiting()
+        self._reset()
+        self._tell_all()
+
+    def open(self, folder: Path) -> None:
+        """Open a project folder, with the changes that were kept beside it.
+
+        Raises:
+            ReconError: it is none.
+        """
+        folder = folder.absolute()
+        unsaved = read_unsaved(folder)
+        saved = read_asked(folder) if is_project(folder) or unsaved is None else None
+        asked = unsaved or saved or Asked()
+        self.new()
+        self.folder, self.preset, self.matcher = folder, asked.preset, asked.matcher
+        self.has_holdout = asked.has_holdout
+        missing = [path for path in map(Path, asked.photos) if not path.is_file()]
+        for path in map(Path, asked.photos):
+            if path not in missing:
+                self._photos[path] = ProjectPhoto(path, is_removed=str(path) in asked.removed)
+                self.tasks.start(lambda path=path: inspect_photo(path), self._receive_inspected)  # type: ignore[misc]
+        self.is_unsaved = unsaved is not None
+        self._load_report()
+        self._tell_all()
+        self.result_written.emit("")
+        if missing:
+            named = ", ".join(path.name for path in missing[:3])
+            told = f"{len(missing)} of the photos are no longer where they were: {named}."
+            self.noticed.emit(Notice(told, "The result can be looked at and saved; put them back to build again."))
+
+    def save_unsaved(self) -> None:
+        """Keep what was changed beside the project folder; nothing if it is as it was built."""
+        self._autosave.stop()
+        if self.folder is None:
+            return
+        asked = self.asked()
+        try:
+            if is_project(self.folder) and read_asked(self.folder) == asked:
+                self.is_unsaved = False
+                discard_unsaved(self.folder)
+            else:
+                write_unsaved(self.folder, asked)
+        except (OSError, ReconError) as error:
+            told = f"Your changes cannot be kept beside {self.folder.name}: {error}."
+            self.noticed.emit(Notice(told, "Choose another project folder."))
+        self.settings_changed.emit()
+
+    def asked(self) -> Asked:
+        """What the user asked for."""
+        return Asked(
+            photos=tuple(str(photo.path) for photo in self.photos),
+            removed=tuple(str(photo.path) for photo in self.photos if photo.is_removed),
+            preset=self.preset,
+            matcher=self.matcher,
+            has_holdout=self.has_holdout,
+        )
+
+    # Inside
+
+    def _propose_folder(self, photo: Path) -> None:
+        from assets import SAMPLES
+
+        self.folder = propose_folder(photo.parent, self._home, is_shipped=photo.is_relative_to(SAMPLES))
+
+    def _set_removed(self, paths: Iterable[Path], is_removed: bool) -> None:
+        for path in paths:
+            if path in self._photos:
+                self._photos[path] = replace(self._photos[path], is_removed=is_removed)
+        self._photos_edited()
+
+    def _photos_edited(self) -> None:
+        self._find_badges()
+        self._edited()
+        self.photos_changed.emit()
+        self.run_changed.emit()
+
+    def _settings_edited(self) -> None:
+        self._edited()
+        self.settings_changed.emit()
+        self.run_changed.emit()
+
+    def _edited(self) -> None:
+        self.is_unsaved = True
+        self._autosave.start()
+
+    def _tell_all(self) -> None:
+        self.opened.emit()
+        for signal in (self.photos_changed, self.settings_changed, self.report_changed, self.run_changed):
+            signal.emit()
+
+    def _receive_inspected(self, inspected: InspectedPhoto) -> None:
+        photo = self._photos.get(inspected.path)
+        if photo is not None:
+            self._photos[inspected.path] = replace(photo, inspected=inspected)
+            self._find_badges()
+            self.photos_changed.emit()
+            self.run_changed.emit()
+
+    def _find_badges(self) -> None:
+        seen = [p.inspected for p in self._photos.values() if p.inspected is not None and not p.is_removed]
+        badges = find_badges(seen)
+        for path, photo in self._photos.items():
+            self._photos[path] = replace(photo, badges=badges.get(path, ()))
+
+    def _holdout_of(self, used: tuple[Path, ...]) -> tuple[str, ...]:
+        """The middle photo, if one is wanted and there are photos to spare."""
+        names = [path.name for path in used]
+        middle = names[len(names) // 2]
+        return (middle,) if self.has_holdout and len(names) > 3 and names.count(middle) == 1 else ()
+
+    def _receive_progress(self, event: dict[str, Any]) -> None:
+        stage: StageName = event["stage"]
+        before = STAGES[: STAGES.index(stage)]
+        for earlier in before:
+            if self.stages[earlier].status in ("waiting", "running"):
+                self.stages[earlier] = replace(self.stages[earlier], status="done", fraction=1.0)
+        is_over = event["stage_fraction"] >= 1 and event["message"] in ("done", "unchanged")
+        is_new = self.stages[stage].status == "waiting"
+        status: StageStatus = "running" if not is_over else "unchanged" if event["message"] == "unchanged" else "done"
+        self.stages[stage] = Stage(status, event["stage_fraction"], event["message"])
+        self.overall, self.eta_s, self.elapsed_s = event["overall"], event["eta_s"], event["elapsed_s"]
+        if is_new and before and before[-1] in RESULT_OF:
+            self.result_written.emit(RESULT_OF[before[-1]])
+        self.run_changed.emit()
+
+    def _receive_end(self, exit_code: int, outputs: dict[str, str]) -> None:
+        self.phase, self.eta_s = "idle", None
+        if exit_code in (0, 3):
+            self.overall = 1.0
+        self._load_report()
+        self.save_unsaved()
+        if exit_code != CANCELLED:
+            self.result_written.emit("")
+        self.run_changed.emit()
+        self.ended.emit(exit_code)
+
+    def _load_report(self) -> None:
+        self.report, self._names = None, {}
+        if self.folder is not None and (self.folder / "report.json").is_file():
+            try:
+                self.report = read_report(self.folder)
+                self._names = photo_paths(self.folder)
+            except ReportFileError as error:
+                self.noticed.emit(Notice("The project's report cannot be read.", "Build again.", str(error)))
+        self.report_changed.emit()

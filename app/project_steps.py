@@ -1,0 +1,103 @@
+"""The four steps of the window and what to say about each of them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from app.progress_display import duration
+
+if TYPE_CHECKING:
+    from app.project_model import ProjectModel
+
+Step = Literal["photos", "cameras", "build", "save"]
+STEPS: tuple[Step, ...] = ("photos", "cameras", "build", "save")
+TITLES: dict[Step, str] = {"photos": "Photos", "cameras": "Cameras", "build": "Build", "save": "Save"}
+StepState = Literal["todo", "ready", "busy", "problem", "done"]
+
+
+@dataclass(frozen=True)
+class StepView:
+    """How a step stands and a few words about it."""
+
+    state: StepState
+    subtitle: str
+
+
+def describe_steps(model: "ProjectModel") -> dict[Step, StepView]:
+    """How each of the steps stands."""
+    return {
+        "photos": _photos(model),
+        "cameras": _cameras(model),
+        "build": _build(model),
+        "save": _save(model),
+    }
+
+
+def _photos(model: "ProjectModel") -> StepView:
+    used, odd = len(model.used_photos), sum(any(b.is_problem for b in p.badges) for p in model.used_photos)
+    if not model.photos:
+        return StepView("ready", "drop them here")
+    if used < 2:
+        return StepView("problem", "two are the least")
+    told = f"{used} photos" + (f", {odd} to look at" if odd else "")
+    return StepView("problem" if odd else "done", told)
+
+
+def _cameras(model: "ProjectModel") -> StepView:
+    if model.phase != "idle" and any(
+        model.stages[stage].status == "running" for stage in ("photos", "matches", "cameras")
+    ):
+        return StepView("busy", "looking for them")
+    if model.report is None or not any(photo.placed is not None for photo in model.report.photos):
+        return StepView("ready" if model.can_run else "todo", "not found yet")
+    known = [photo for photo in model.report.photos if photo.placed is not None]
+    placed = sum(photo.placed is True for photo in known)
+    told = f"{placed} of {len(known)} placed"
+    if model.is_stale:
+        return StepView("ready", f"{told}, before changes")
+    return StepView("done" if placed == len(known) else "problem", told)
+
+
+def _build(model: "ProjectModel") -> StepView:
+    if model.phase != "idle" and model.goal == "mesh":
+        return StepView("busy", {"paused": "paused", "stopping": "stopping"}.get(model.phase, f"{model.overall:.0%}"))
+    if model.has_scene:
+        return StepView("ready", "built, before changes") if model.is_stale else StepView("done", "built")
+    return StepView("ready" if model.can_run else "todo", "not built yet")
+
+
+def _save(model: "ProjectModel") -> StepView:
+    if not model.has_scene:
+        return StepView("todo", "after building")
+    return StepView("ready", "choose what for")
+
+
+def describe_run(model: "ProjectModel") -> tuple[str, str]:
+    """A word for how the run stands, and a sentence on it."""
+    if model.phase == "idle":
+        return ("Ready", "") if model.report is None else (_outcome(model), "")
+    running = next((name for name, stage in model.stages.items() if stage.status == "running"), None)
+    what = "Starting" if running is None else STAGE_TITLES[running]
+    message = "" if running is None else model.stages[running].message
+    left = f"{duration(model.eta_s)} left" if model.eta_s is not None else ""
+    word = {"running": what, "paused": "Paused", "stopping": "Stopping"}[model.phase]
+    return word, " · ".join(part for part in (message, left) if part)
+
+
+def _outcome(model: "ProjectModel") -> str:
+    assert model.report is not None
+    return {
+        "complete": "Done",
+        "partial": "Done; some photos were left out",
+        "failed": "No result",
+        "cancelled": "Stopped; Build goes on where it was",
+    }[model.report.status]
+
+
+STAGE_TITLES = {
+    "photos": "Reading photos",
+    "matches": "Comparing photos",
+    "cameras": "Finding cameras",
+    "points": "Measuring depth",
+    "splats": "Fitting splats",
+    "mesh": "Making the mesh",
+}

@@ -1,0 +1,55 @@
+"""The strip along the bottom: how the run stands, how long it takes, pause, stop."""
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
+
+from app.project_model import ProjectModel
+from app.project_steps import describe_run
+from app.window_parts import button, label
+
+STEPS = 1000
+
+
+class RunStrip(QWidget):
+    """A word, a bar, a sentence and two buttons."""
+
+    def __init__(self, model: ProjectModel) -> None:
+        super().__init__()
+        self._model = model
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 6, 12, 6)
+        self.word = label("Ready", "heading", name="run_word")
+        self.word.setWordWrap(False)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, STEPS)
+        self.bar.setFixedWidth(260)
+        self.bar.setAccessibleName("Progress of the run")
+        self.sentence = label(role="faint", name="run_sentence")
+        self.sentence.setWordWrap(False)
+        self.sentence.setMinimumWidth(60)
+        tip = "Hold the run still and let it go on; it keeps its memory (Ctrl+P)"
+        self.pause = button("Pa&use", model.pause, tip=tip, name="pause")
+        tip = "Finished stages are kept; Build goes on from there (Ctrl+.)"
+        self.stop = button("S&top and keep", model.stop, tip=tip, name="stop")
+        for part in (self.word, self.bar, self.sentence):
+            layout.addWidget(part)
+        layout.setStretchFactor(self.sentence, 1)
+        layout.addWidget(self.pause, alignment=Qt.AlignmentFlag.AlignRight)
+        layout.addWidget(self.stop)
+        model.run_changed.connect(self._show)
+        model.report_changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        model, is_running = self._model, self._model.phase != "idle"
+        word, sentence = describe_run(model)
+        self.word.setText(word)
+        self.sentence.setText(sentence)
+        self.sentence.setToolTip(sentence)
+        self.bar.setValue(round(STEPS * model.overall))
+        self.bar.setVisible(is_running)
+        self.pause.setVisible(is_running and model.run.can_pause)
+        self.pause.setEnabled(model.phase in ("running", "paused"))
+        self.pause.setText("&Resume" if model.phase == "paused" else "Pa&use")
+        self.stop.setVisible(is_running)
+        self.stop.setEnabled(model.phase in ("running", "paused"))
