@@ -26,6 +26,7 @@ from recon.progress import STAGES, StageName
 from recon.report import PhotoReport, Report, ReportFileError, read_report
 
 AUTOSAVE_AFTER_MS = 400
+TELL_EVERY_MS = 400  # with OpenGL in the window every change puts the whole window together anew
 MIN_PHOTOS = 2
 
 Phase = Literal["idle", "running", "paused", "stopping"]
@@ -125,6 +126,10 @@ class ProjectModel(QObject):
         self._autosave.setSingleShot(True)
         self._autosave.setInterval(AUTOSAVE_AFTER_MS)
         self._autosave.timeout.connect(self.save_unsaved)
+        self._tell = QTimer(self)
+        self._tell.setSingleShot(True)
+        self._tell.setInterval(TELL_EVERY_MS)
+        self._tell.timeout.connect(self.run_changed)
         self._reset()
         self.run.progressed.connect(self._receive_progress)
         self.run.warned.connect(lambda text: self.warnings.append(text))
@@ -436,7 +441,10 @@ class ProjectModel(QObject):
         self.overall, self.eta_s, self.elapsed_s = event["overall"], event["eta_s"], event["elapsed_s"]
         if is_new and before and before[-1] in RESULT_OF:
             self.result_written.emit(RESULT_OF[before[-1]])
-        self.run_changed.emit()
+        if is_new:
+            self.run_changed.emit()
+        elif not self._tell.isActive():
+            self._tell.start()
 
     def _receive_end(self, exit_code: int, outputs: dict[str, str]) -> None:
         self.phase, self.eta_s = "idle", None

@@ -85,6 +85,8 @@ def describe_run(model: "ProjectModel") -> tuple[str, str]:
 
 def _outcome(model: "ProjectModel") -> str:
     assert model.report is not None
+    if model.report.status in ("complete", "partial") and model.report.stages[-1:] and not model.has_scene:
+        return "Cameras found"
     return {
         "complete": "Done",
         "partial": "Done; some photos were left out",

@@ -1,12 +1,13 @@
 """Details beside the build: how good, how long, how far."""
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QProgressBar, QRadioButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QRadioButton, QVBoxLayout, QWidget
 
 from app.progress_display import duration
 from app.project_model import ProjectModel
 from app.project_steps import STAGE_TITLES
 from app.run_estimate import PRESET_WORK, estimate, told
+from app.window_bar import Bar
 from app.window_parts import button, label, rule, set_role
 from app.window_photo_panel import why_not
 from recon.progress import STAGES
@@ -74,12 +75,8 @@ class BuildPanel(QWidget):
         self.marks, self.bars, self.times = {}, {}, {}
         for index, stage in enumerate(STAGES):
             self.marks[stage] = label("○")
-            bar = QProgressBar()
-            bar.setRange(0, 1000)
-            bar.setTextVisible(False)
-            bar.setFixedHeight(4)
-            bar.setAccessibleName(STAGE_TITLES[stage])
-            self.bars[stage], self.times[stage] = bar, label(role="faint")
+            bar = self.bars[stage] = Bar(STAGE_TITLES[stage], height=4)
+            self.times[stage] = label(role="faint")
             grid.addWidget(self.marks[stage], 2 * index, 0)
             grid.addWidget(label(STAGE_TITLES[stage]), 2 * index, 1)
             grid.addWidget(self.times[stage], 2 * index, 2)
@@ -117,7 +114,7 @@ class BuildPanel(QWidget):
             is_done = model.phase == "idle" and name in costs
             status = "done" if is_done else stage.status
             self.marks[name].setText(MARKS[status])
-            self.bars[name].setValue(1000 if is_done else round(1000 * stage.fraction))
+            self.bars[name].set_share(1.0 if is_done else stage.fraction)
             self.bars[name].setVisible(status == "running")
             self.times[name].setText(duration(costs[name]) if is_done else "as before" * (status == "unchanged"))
 

@@ -17,6 +17,7 @@ ADVICE = (
     "the one before shows. Do not zoom."
 )
 MAX_RECENT = 5
+ADVICE_WIDTH = 460
 
 
 class EmptyPage(QWidget):
@@ -47,7 +48,8 @@ class EmptyPage(QWidget):
         inner.addWidget(title)
         advice = label(ADVICE, "faint")
         advice.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        advice.setFixedWidth(460)
+        advice.setFixedWidth(ADVICE_WIDTH)
+        advice.setMinimumHeight(advice.heightForWidth(ADVICE_WIDTH))  # layouts forget that it wraps
         inner.addWidget(advice, alignment=Qt.AlignmentFlag.AlignHCenter)
         inner.addLayout(self._buttons())
         inner.addStretch(1)

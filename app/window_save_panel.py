@@ -92,7 +92,7 @@ class SavePanel(QWidget):
         self.format.clear()
         for item in purpose.formats:
             self.format.addItem(item.label[0].upper() + item.label[1:], item)
-        self.format.setEnabled(len(purpose.formats) > 1)
+        self.format.setVisible(len(purpose.formats) > 1)
 
     def _show(self) -> None:
         model, chosen = self._model, self._format()
@@ -102,7 +102,8 @@ class SavePanel(QWidget):
         size = None
         if chosen is not None and model.folder is not None and model.report is not None:
             size = chosen.size(model.folder, int(model.report.totals.get("num_gaussians") or 0))
-        self.size_told.setText(told_size(size))
+        told = [chosen.label[0].upper() + chosen.label[1:]] if chosen is not None and self.format.isHidden() else []
+        self.size_told.setText(", ".join([*told, *filter(None, [told_size(size)])]))
         self.show_folder.setVisible(self._written is not None)
         self.outcome.setVisible(bool(self.outcome.text()))
 

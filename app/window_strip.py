@@ -1,13 +1,14 @@
 """The strip along the bottom: how the run stands, how long it takes, pause, stop."""
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from app.project_model import ProjectModel
 from app.project_steps import describe_run
+from app.window_bar import Bar
 from app.window_parts import button, label
 
-STEPS = 1000
+HEIGHT = 46
 
 
 class RunStrip(QWidget):
@@ -18,12 +19,11 @@ class RunStrip(QWidget):
         self._model = model
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 12, 6)
+        self.setMinimumHeight(HEIGHT)  # that of its buttons, which come and go
         self.word = label("Ready", "heading", name="run_word")
         self.word.setWordWrap(False)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, STEPS)
+        self.bar = Bar("Progress of the run", height=20, has_words=True)
         self.bar.setFixedWidth(260)
-        self.bar.setAccessibleName("Progress of the run")
         self.sentence = label(role="faint", name="run_sentence")
         self.sentence.setWordWrap(False)
         self.sentence.setMinimumWidth(60)
@@ -46,7 +46,7 @@ class RunStrip(QWidget):
         self.word.setText(word)
         self.sentence.setText(sentence)
         self.sentence.setToolTip(sentence)
-        self.bar.setValue(round(STEPS * model.overall))
+        self.bar.set_share(model.overall)
         self.bar.setVisible(is_running)
         self.pause.setVisible(is_running and model.run.can_pause)
         self.pause.setEnabled(model.phase in ("running", "paused"))

@@ -13,6 +13,7 @@ class Colours:
     Attributes:
         good, warning, bad: of words and marks on the window's background.
         accent, on_accent: of the button to press next.
+        text: of words in our own paintings.
         faint: of words that matter less.
         line: between parts of the window.
         card: behind a group.
@@ -25,6 +26,7 @@ class Colours:
     bad: str
     accent: str
     on_accent: str
+    text: str
     faint: str
     line: str
     card: str
@@ -38,6 +40,7 @@ LIGHT = Colours(
     bad="#b3261e",
     accent="#1f5fbf",
     on_accent="#ffffff",
+    text="#15181d",
     faint="#5c6370",
     line="#c9ccd2",
     card="#ffffff",
@@ -50,6 +53,7 @@ DARK = Colours(
     bad="#ff8a80",
     accent="#7fb2ff",
     on_accent="#0d1b2e",
+    text="#f2f4f8",
     faint="#a3abb8",
     line="#454a54",
     card="#2b2f37",

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
@@ -38,6 +39,7 @@ KEYS = (
     "Drag turns, Shift+drag moves, the wheel zooms; W A S D Q E fly, F frames all, R resets, 1 to 6 are standard "
     "views, a click on a photo looks through it, Esc leaves it."
 )
+IN_VIEW = 0.8  # of the sphere around the cameras: they rarely stand above each other
 LIGHT_GROUND, DARK_GROUND = (0.93, 0.94, 0.95), (0.11, 0.12, 0.14)
 
 
@@ -57,6 +59,7 @@ class SceneView(QWidget):
         super().__init__()
         self._model = model
         self._photos: tuple[Any, ...] = ()
+        self._is_mode_chosen = self._has_framed = False
         self._project = 0  # what was asked for before another project was opened is not shown
         self.viewport = Viewport()
         self.viewport.setAccessibleName("3D view")
@@ -148,11 +151,22 @@ class SceneView(QWidget):
         """What is better than the points before is shown, unless the user wants it otherwise."""
         if what == "splats" and not self._is_mode_chosen:
             self.viewport.set_mode("splats")
+        if what == "points" and not self._has_framed and self._photos:
+            self._has_framed = True
+            self._frame_cameras()
         self._show_tools()
+
+    def _frame_cameras(self) -> None:
+        """Step back until all cameras are seen."""
+        centers = np.array([photo.camera.center for photo in self._photos])
+        middle = self.viewport.view.pivot
+        radius = IN_VIEW * float(np.linalg.norm(centers - middle, axis=1).max())
+        view = self.viewport.view.framing(middle, radius, self.width() / max(self.height(), 1))
+        self.viewport.set_view(view, smoothly=True)
 
     def _clear(self) -> None:
         self._project += 1
-        self._is_mode_chosen = False
+        self._is_mode_chosen = self._has_framed = False
         self._photos = ()
         self.viewport.clear()
         self.stack.setCurrentWidget(self.nothing)

@@ -165,15 +165,15 @@ def test_events_of_the_child_are_shown(window: MainWindow, photos: Path, monkeyp
     window.add_photos([photos])
     progress = PROGRESS | {"stage": "matches", "overall": 0.25, "eta_s": 61.0}
     _replace_child(window.model.run, monkeypatch, [progress, {"event": "done", "outputs": {}}], "sys.exit(3)")
-    seen: list[tuple[str, str, int]] = []
+    seen: list[tuple[str, str, float]] = []
     window.model.run.progressed.connect(
-        lambda _: seen.append((window.strip.word.text(), window.strip.sentence.text(), window.strip.bar.value()))
+        lambda _: seen.append((window.strip.word.text(), window.strip.sentence.text(), window.strip.bar.share))
     )
     window.build()
     assert not window.build_panel.build.isEnabled()
     assert not window.strip.stop.isHidden()
     _wait_until(lambda: window.model.phase == "idle")
-    assert seen == [("Comparing photos", "pair 2 · 1 min 1 s left", 250)]
+    assert seen == [("Comparing photos", "pair 2 · 1 min 1 s left", 0.25)]
     assert window.build_panel.build.isEnabled()
     assert window.strip.stop.isHidden()
 
