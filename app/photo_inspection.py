@@ -14,6 +14,7 @@ from recon.photo_checks import LookedAt, Oddity, PhotoLook, find_oddities, look_
 from recon.photo_loading import PHOTO_SUFFIXES
 
 THUMBNAIL_SIDE_PX = 384
+UNKNOWN_CAMERA = "unknown camera"  # what recon.photo.camera_label says without EXIF
 BadgeKind = Oddity | Literal["camera", "unusable", "mask"]
 
 
@@ -127,16 +128,13 @@ def _other_cameras(photos: Sequence[InspectedPhoto]) -> list[tuple[Path, Badge]]
         return []
     usual = cameras.most_common(1)[0][0]
     return [
-        (
-            photo.path,
-            Badge(
-                "camera",
-                "other camera",
-                f"{photo.path.name} was taken with {photo.camera}, most others with {usual}; one camera and zoom "
-                "is safer.",
-                is_problem=False,
-            ),
-        )
+        (photo.path, Badge("camera", "other camera", _tell_camera(photo, usual), is_problem=False))
         for photo in photos
         if photo.look is not None and photo.camera != usual
     ]
+
+
+def _tell_camera(photo: InspectedPhoto, usual: str) -> str:
+    if photo.camera.startswith(UNKNOWN_CAMERA):
+        return f"{photo.path.name} does not tell its camera; most others were taken with {usual}."
+    return f"{photo.path.name} was taken with {photo.camera}, most others with {usual}; one camera and zoom is safer."

@@ -38,7 +38,7 @@ def _photos(model: "ProjectModel") -> StepView:
         return StepView("ready", "drop them here")
     if used < 2:
         return StepView("problem", "two are the least")
-    told = f"{used} photos" + (f", {odd} to look at" if odd else "")
+    told = f"{used} photos" + (f", {odd} odd" if odd else "")
     return StepView("problem" if odd else "done", told)
 
 

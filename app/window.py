@@ -92,6 +92,7 @@ class MainWindow(QMainWindow):
         for panel in (self.photo_panel, self.camera_panel, self.build_panel, self.save_panel):
             scroll = QScrollArea()
             scroll.setWidgetResizable(True)
+            scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             scroll.setWidget(panel)
             self.details.addWidget(scroll)
@@ -108,7 +109,7 @@ class MainWindow(QMainWindow):
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setSizes([1280 - PANEL_WIDTH, PANEL_WIDTH])
         self.splitter.setChildrenCollapsible(False)
-        self.details.setMinimumWidth(260)
+        self.details.setMinimumWidth(PANEL_WIDTH)
         upper = QHBoxLayout()
         upper.setSpacing(0)
         upper.addWidget(self.steps)

@@ -40,7 +40,8 @@ class CameraPanel(QWidget):
         self.harder = button("&Try harder", self._try_harder, tip=tip, name="try_harder")
         self.go_on = button("&Go on", self.next_wanted.emit, tip="Build with the photos that were placed", name="go_on")
         self.failed, failed_layout = card(self.told)
-        failed_layout.addLayout(row(self.leave_out, self.harder, self.go_on))
+        failed_layout.addLayout(row(self.leave_out, self.harder))
+        failed_layout.addWidget(self.go_on)
         tip = "Compare the photos and find out where each was taken (Ctrl+K)"
         self.find_button = button("&Find cameras", model.find_cameras, tip=tip, role="primary")
         self.next = button("&Build this scene", self.next_wanted.emit, tip="Go on to step 3", role="primary")

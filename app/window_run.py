@@ -62,6 +62,11 @@ class ReconstructionRun(QObject):
         return self._process.state() != QProcess.ProcessState.NotRunning
 
     @property
+    def process_id(self) -> int:
+        """Of the child; 0 if there is none."""
+        return self._process.processId()
+
+    @property
     def is_paused(self) -> bool:
         """The child process holds still."""
         return self._is_paused

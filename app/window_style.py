@@ -108,6 +108,13 @@ def style_sheet(of: Colours) -> str:
     QFrame[role="rule"] {{ background: {of.line}; max-height: 1px; border: none; }}
     QFrame[role="drop"] {{ border: 2px dashed {of.line}; border-radius: 12px; background: {of.card}; }}
     QFrame[role="drop"][hot="true"] {{ border-color: {of.accent}; background: {of.card_hover}; }}
+    QRadioButton::indicator, QCheckBox::indicator {{ width: 12px; height: 12px; border: 2px solid {of.faint};
+        background: {of.canvas}; }}
+    QRadioButton::indicator {{ border-radius: 8px; }}
+    QCheckBox::indicator {{ border-radius: 3px; }}
+    QRadioButton::indicator:checked {{ border: 5px solid {of.accent}; width: 6px; height: 6px; }}
+    QCheckBox::indicator:checked {{ background: {of.accent}; border-color: {of.accent}; }}
+    QRadioButton::indicator:disabled, QCheckBox::indicator:disabled {{ border-color: {of.line}; }}
     QListWidget#photo_grid {{ background: {of.canvas}; border: none; }}
     QListWidget#camera_list {{ border: 1px solid {of.line}; border-radius: 4px; }}
     QScrollArea {{ border: none; }}

@@ -1,0 +1,223 @@
+"""The whole way through the window with the real command line; pictures and measurements stay in out/window."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trimesh
+
+try:
+    from PyQt6.QtCore import QEventLoop, QMimeData, QPointF, Qt, QTimer, QUrl
+    from PyQt6.QtGui import QDropEvent, QGuiApplication
+    from PyQt6.QtWidgets import QApplication
+
+    from app.project_model import ProjectModel
+    from app.torch_loading import load_torch
+    from app.window import MainWindow
+    from app.window_settings import WindowSettings
+except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
+    pytest.skip(f"no window on this machine: {missing}", allow_module_level=True)
+
+from assets import SAMPLES
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "out" / "window"
+# As small as a scene can be: the way is tested, not the scene.
+TINY = (
+    *("--working-side-px", "256", "--matching.max-side-px", "512", "--matching.max-keypoints", "1024"),
+    *("--initialise.num-gaussians", "20000", "--fit.num-iterations", "150"),
+)
+PHOTOS = [SAMPLES / "banana" / f"DSC_042{number}.jpg" for number in (4, 5, 6, 7)]
+TICK_MS = 16
+# What the window itself may compute at a stretch. The clock on the wall says more about what else this machine does.
+MAX_BUSY_S = 0.1
+
+# A window that builds and tells which stage runs, to be killed.
+VICTIM = """import sys
+from pathlib import Path
+from PyQt6.QtWidgets import QApplication
+from app.project_model import ProjectModel
+from app.window import MainWindow
+from app.window_settings import WindowSettings
+home, extra, photos = Path(sys.argv[1]), sys.argv[2].split(), [Path(name) for name in sys.argv[3:]]
+application = QApplication(["victim"])
+window = MainWindow(settings=WindowSettings(home / "victim.ini"), model=ProjectModel(home=home, extra=extra))
+window.add_photos(photos)
+window.model.run.progressed.connect(lambda event: print(event["stage"], window.model.run.process_id, flush=True))
+window.build()
+application.exec()
+"""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Time between two ticks: on the wall, and computed by the window's thread in it; s."""
+
+    wall_s: float
+    busy_s: float
+
+
+class Heartbeat:
+    """Ticks in the window's thread and remembers how late each tick was."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+        self._wall, self._busy = time.perf_counter(), time.thread_time()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+
+    def pause(self) -> None:
+        """Count nothing until `go_on`: a screenshot is not the window's work."""
+        self._tick()
+        self._timer.stop()
+
+    def go_on(self) -> None:
+        """Count again."""
+        self._wall, self._busy = time.perf_counter(), time.thread_time()
+        self._timer.start()
+
+    def _tick(self) -> None:
+        wall, busy = time.perf_counter(), time.thread_time()
+        self.gaps.append(Gap(wall - self._wall, busy - self._busy))
+        self._wall, self._busy = wall, busy
+
+
+class Journey:
+    """A window and what a user does with it."""
+
+    def __init__(self, home: Path) -> None:
+        self.heartbeat = Heartbeat()
+        model = ProjectModel(home=home, extra=TINY)
+        self.window = MainWindow(settings=WindowSettings(home / "settings.ini"), model=model)
+        self.window.show()
+        self.window.load_samples()
+        self.model = model
+        self.num_pictures = 0
+
+    def wait(self, claim: Callable[[], bool], timeout_s: float = 240) -> None:
+        loop = QEventLoop()
+        poll, limit = QTimer(), QTimer()
+        poll.timeout.connect(lambda: loop.quit() if claim() else None)
+        limit.setSingleShot(True)
+        limit.timeout.connect(loop.quit)
+        poll.start(30)
+        limit.start(round(1000 * timeout_s))
+        loop.exec()
+        assert claim(), self.window.notice.message.text()
+
+    def picture(self, name: str) -> None:
+        """Keep a screenshot."""
+        self.num_pictures += 1
+        self.heartbeat.pause()
+        KEPT.mkdir(parents=True, exist_ok=True)
+        assert self.window.grab().save(str(KEPT / f"{self.num_pictures:02}_{name}.png"))
+        self.heartbeat.go_on()
+
+    def drop(self, *paths: Path) -> None:
+        mime = QMimeData()
+        mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        self.window.dropEvent(QDropEvent(QPointF(300, 300), Qt.DropAction.CopyAction, mime, left, none))
+
+
+@pytest.fixture
+def journey(application: QApplication, tmp_path: Path) -> Iterator[Journey]:
+    if QGuiApplication.platformName() == "offscreen":
+        pytest.skip("no OpenGL without a display: install Xvfb")
+    load_torch()
+    made = Journey(tmp_path)
+    yield made
+    made.window.close()
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_from_dropped_photos_to_a_saved_mesh(journey: Journey, tmp_path: Path) -> None:
+    window, model = journey.window, journey.model
+    journey.wait(window.isVisible)
+    journey.picture("empty")
+    journey.drop(*PHOTOS)
+    journey.wait(lambda: all(photo.inspected for photo in model.photos))
+    journey.picture("photos")
+    window.photo_panel.next.click()
+    journey.wait(lambda: model.phase == "idle")
+    assert model.has_cameras
+    journey.wait(lambda: bool(window.view.viewport.modes))
+    journey.picture("cameras")
+    window.camera_panel.next.click()
+    window.build_panel.presets["draft"].click()
+    previews: list[Path] = []
+    model.previewed.connect(previews.append)
+    journey.heartbeat.gaps.clear()
+    window.build_panel.build.click()
+    journey.wait(lambda: bool(previews) and model.stages["splats"].fraction > 0.5)
+    journey.picture("building")
+    journey.wait(lambda: model.phase == "idle")
+    gaps = journey.heartbeat.gaps[:]
+    assert [photo.placed for photo in model.report.photos] == [True] * 4
+    journey.wait(lambda: "mesh" in window.view.viewport.modes)
+    journey.picture("built")
+    window.build_panel.next.click()
+    journey.wait(lambda: bool(window.save_panel._purposes))
+    game = next(each for each in window.save_panel._group.buttons() if "Blender" in each.text())
+    game.click()
+    window.save_panel.save_as(tmp_path / "banana.glb")
+    journey.wait(lambda: window.save_panel.outcome.text().startswith("Saved"))
+    journey.picture("saved")
+    mesh = trimesh.load(tmp_path / "banana.glb").to_geometry()
+    assert len(mesh.faces) == model.report.totals["num_faces"] > 500
+    _tell(gaps)
+    assert max(gap.busy_s for gap in gaps) < MAX_BUSY_S
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_a_window_killed_in_the_middle_of_a_build_loses_no_finished_stage(journey: Journey, tmp_path: Path) -> None:
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", VICTIM, str(tmp_path), " ".join(TINY), *map(str, PHOTOS)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        line = next(line for line in victim.stdout if line.startswith("points"))
+        victim.kill()
+    child = int(line.split()[1])
+    if sys.platform.startswith("linux"):
+        journey.wait(lambda: not _is_alive(child), timeout_s=10)
+    folder = tmp_path / "banana"
+    window, model = journey.window, journey.model
+    window.open_project(folder)
+    assert [photo.path for photo in model.photos] == PHOTOS
+    window.build()
+    journey.wait(lambda: model.phase == "idle")
+    resumed = {stage.name: stage.resumed for stage in model.report.stages}
+    assert resumed["matches"]
+    assert resumed["cameras"]
+    assert not resumed["splats"]
+    assert model.has_scene
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _tell(gaps: list[Gap]) -> None:
+    """Keep what was measured."""
+    walls = sorted(gap.wall_s for gap in gaps)
+    lines = [
+        f"{len(gaps)} ticks of {TICK_MS} ms while a build ran",
+        f"longest gap {1000 * walls[-1]:.0f} ms, 99 % below {1000 * walls[int(0.99 * len(walls))]:.0f} ms",
+        f"most that the window's thread computed in a gap: {1000 * max(gap.busy_s for gap in gaps):.0f} ms",
+        f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+    ]
+    (KEPT / "gaps.txt").write_text("\n".join(lines) + "\n")
