@@ -1,13 +1,13 @@
 """What the window shows, in one place: photos, settings, how far the run is, what came out. Knows no widgets."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
-from app.photo_inspection import Badge, InspectedPhoto, find_badges, inspect_photo, photos_in
+from app.photo_inspection import InspectedPhoto, inspect_photo, photos_in
 from app.project_files import (
     Asked,
     discard_unsaved,
@@ -18,7 +18,10 @@ from app.project_files import (
     read_unsaved,
     write_unsaved,
 )
+from app.project_notice import Notice
+from app.project_photos import ProjectPhoto, ProjectPhotos
 from app.run_request import RunRequest
+from app.run_state import RunState
 from app.window_run import CANCELLED, ReconstructionRun
 from app.window_tasks import Tasks
 from recon.errors import ReconError
@@ -30,50 +33,8 @@ TELL_EVERY_MS = 400  # with OpenGL in the window every change puts the whole win
 MIN_PHOTOS = 2
 
 Phase = Literal["idle", "running", "paused", "stopping"]
-StageStatus = Literal["waiting", "running", "done", "unchanged"]
 # What each stage leaves in the project folder once the next one has begun.
 RESULT_OF: dict[StageName, str] = {"cameras": "cameras", "points": "points", "splats": "splats", "mesh": "mesh"}
-
-
-@dataclass(frozen=True)
-class ProjectPhoto:
-    """A photo of the project.
-
-    Attributes:
-        path: where it lies.
-        is_removed: it is left out, but can be restored.
-        inspected: None until it was looked at.
-        badges: what is odd about it, compared with the others that are used.
-    """
-
-    path: Path
-    is_removed: bool = False
-    inspected: InspectedPhoto | None = None
-    badges: tuple[Badge, ...] = ()
-
-    @property
-    def is_used(self) -> bool:
-        """It goes into the next run."""
-        return not self.is_removed and (self.inspected is None or self.inspected.problem is None)
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something to tell: a sentence, what to do about it, details for those who ask."""
-
-    message: str
-    hint: str = ""
-    details: str = ""
-    is_error: bool = True
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How far a stage is, in [0, 1], and what it is doing."""
-
-    status: StageStatus = "waiting"
-    fraction: float = 0.0
-    message: str = ""
 
 
 class ProjectModel(QObject):
@@ -121,7 +82,6 @@ class ProjectModel(QObject):
         self.tasks = tasks or Tasks()
         self._home = home or Path.home() / "Handful"
         self._extra = tuple(extra)
-        self._photos: dict[Path, ProjectPhoto] = {}
         self._autosave = QTimer(self)
         self._autosave.setSingleShot(True)
         self._autosave.setInterval(AUTOSAVE_AFTER_MS)
@@ -138,18 +98,15 @@ class ProjectModel(QObject):
         self.run.finished.connect(self._receive_end)
 
     def _reset(self) -> None:
-        self._photos = {}
+        self._photos = ProjectPhotos()
         self.folder: Path | None = None
         self.preset = "standard"
         self.matcher: str | None = None
         self.has_holdout = False
         self.report: Report | None = None
-        self.stages: dict[StageName, Stage] = {stage: Stage() for stage in STAGES}
+        self.state = RunState()
         self.phase: Phase = "idle"
         self.goal: StageName = "mesh"
-        self.overall = 0.0
-        self.eta_s: float | None = None
-        self.elapsed_s = 0.0
         self.warnings: list[str] = []
         self.is_unsaved = False
         self._names: dict[str, Path] = {}
@@ -159,12 +116,12 @@ class ProjectModel(QObject):
     @property
     def photos(self) -> tuple[ProjectPhoto, ...]:
         """All photos in their order, those left out too."""
-        return tuple(self._photos.values())
+        return self._photos.all
 
     @property
     def used_photos(self) -> tuple[ProjectPhoto, ...]:
         """Those that go into the next run."""
-        return tuple(photo for photo in self._photos.values() if photo.is_used)
+        return self._photos.used
 
     def add_photos(self, paths: Iterable[Path]) -> int:
         """Add photos, and those directly inside folders, each once; those left out are taken in again.
@@ -177,13 +134,9 @@ class ProjectModel(QObject):
         except OSError as error:
             self.noticed.emit(Notice(f"The photos cannot be read: {error.strerror or error}.", "Check the folder."))
             return 0
-        changed = [path for path in found if path not in self._photos or self._photos[path].is_removed]
-        for path in changed:
-            if path in self._photos:
-                self._photos[path] = replace(self._photos[path], is_removed=False)
-            else:
-                self._photos[path] = ProjectPhoto(path)
-                self.tasks.start(lambda path=path: inspect_photo(path), self._receive_inspected)  # type: ignore[misc]
+        before = {photo.path for photo in self.photos if not photo.is_removed}
+        changed = [path for path in found if path not in before]
+        self._look_at(self._photos.add(changed))
         if not found:
             self.noticed.emit(Notice("There are no photos in what you dropped.", "Drop JPEG, PNG, HEIC or TIFF files."))
         if changed:
@@ -194,11 +147,13 @@ class ProjectModel(QObject):
 
     def remove(self, paths: Iterable[Path]) -> None:
         """Leave photos out; they stay in the list."""
-        self._set_removed(paths, True)
+        self._photos.set_removed(paths, True)
+        self._photos_edited()
 
     def restore(self, paths: Iterable[Path]) -> None:
         """Take photos in again."""
-        self._set_removed(paths, False)
+        self._photos.set_removed(paths, False)
+        self._photos_edited()
 
     def photo_report(self, path: Path) -> PhotoReport | None:
         """What became of a photo in the last run; None if it was not in it."""
@@ -276,8 +231,7 @@ class ProjectModel(QObject):
         if not self.can_run or self.folder is None:
             return
         self.goal, self.phase = goal, "running"
-        self.stages = {stage: Stage() for stage in STAGES}
-        self.overall, self.eta_s, self.elapsed_s, self.warnings = 0.0, None, 0.0, []
+        self.state, self.warnings = RunState(), []
         used = tuple(photo.path for photo in self.used_photos)
         request = RunRequest(
             used, self.folder, self.preset, self.matcher, goal, self._holdout_of(used), extra=self._extra
@@ -335,10 +289,8 @@ class ProjectModel(QObject):
         self.folder, self.preset, self.matcher = folder, asked.preset, asked.matcher
         self.has_holdout = asked.has_holdout
         missing = [path for path in map(Path, asked.photos) if not path.is_file()]
-        for path in map(Path, asked.photos):
-            if path not in missing:
-                self._photos[path] = ProjectPhoto(path, is_removed=str(path) in asked.removed)
-                self.tasks.start(lambda path=path: inspect_photo(path), self._receive_inspected)  # type: ignore[misc]
+        there = [path for path in map(Path, asked.photos) if path not in missing]
+        self._look_at(self._photos.add(there, removed=map(Path, asked.removed)))
         self.is_unsaved = unsaved is not None
         self._load_report()
         self._tell_all()
@@ -382,14 +334,11 @@ class ProjectModel(QObject):
 
         self.folder = propose_folder(photo.parent, self._home, is_shipped=photo.is_relative_to(SAMPLES))
 
-    def _set_removed(self, paths: Iterable[Path], is_removed: bool) -> None:
+    def _look_at(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            if path in self._photos:
-                self._photos[path] = replace(self._photos[path], is_removed=is_removed)
-        self._photos_edited()
+            self.tasks.start(partial(inspect_photo, path), self._receive_inspected)
 
     def _photos_edited(self) -> None:
-        self._find_badges()
         self._edited()
         self.photos_changed.emit()
         self.run_changed.emit()
@@ -409,18 +358,9 @@ class ProjectModel(QObject):
             signal.emit()
 
     def _receive_inspected(self, inspected: InspectedPhoto) -> None:
-        photo = self._photos.get(inspected.path)
-        if photo is not None:
-            self._photos[inspected.path] = replace(photo, inspected=inspected)
-            self._find_badges()
+        if self._photos.see(inspected):
             self.photos_changed.emit()
             self.run_changed.emit()
-
-    def _find_badges(self) -> None:
-        seen = [p.inspected for p in self._photos.values() if p.inspected is not None and not p.is_removed]
-        badges = find_badges(seen)
-        for path, photo in self._photos.items():
-            self._photos[path] = replace(photo, badges=badges.get(path, ()))
 
     def _holdout_of(self, used: tuple[Path, ...]) -> tuple[str, ...]:
         """The middle photo, if one is wanted and there are photos to spare."""
@@ -429,16 +369,8 @@ class ProjectModel(QObject):
         return (middle,) if self.has_holdout and len(names) > 3 and names.count(middle) == 1 else ()
 
     def _receive_progress(self, event: dict[str, Any]) -> None:
-        stage: StageName = event["stage"]
-        before = STAGES[: STAGES.index(stage)]
-        for earlier in before:
-            if self.stages[earlier].status in ("waiting", "running"):
-                self.stages[earlier] = replace(self.stages[earlier], status="done", fraction=1.0)
-        is_over = event["stage_fraction"] >= 1 and event["message"] in ("done", "unchanged")
-        is_new = self.stages[stage].status == "waiting"
-        status: StageStatus = "running" if not is_over else "unchanged" if event["message"] == "unchanged" else "done"
-        self.stages[stage] = Stage(status, event["stage_fraction"], event["message"])
-        self.overall, self.eta_s, self.elapsed_s = event["overall"], event["eta_s"], event["elapsed_s"]
+        is_new, self.state = self.state.begun_by(event), self.state.after(event)
+        before = STAGES[: STAGES.index(event["stage"])]
         if is_new and before and before[-1] in RESULT_OF:
             self.result_written.emit(RESULT_OF[before[-1]])
         if is_new:
@@ -447,9 +379,7 @@ class ProjectModel(QObject):
             self._tell.start()
 
     def _receive_end(self, exit_code: int, outputs: dict[str, str]) -> None:
-        self.phase, self.eta_s = "idle", None
-        if exit_code in (0, 3):
-            self.overall = 1.0
+        self.phase = "idle"
         self._load_report()
         self.save_unsaved()
         if exit_code != CANCELLED:

@@ -44,7 +44,7 @@ def _photos(model: "ProjectModel") -> StepView:
 
 def _cameras(model: "ProjectModel") -> StepView:
     if model.phase != "idle" and any(
-        model.stages[stage].status == "running" for stage in ("photos", "matches", "cameras")
+        model.state.stages[stage].status == "running" for stage in ("photos", "matches", "cameras")
     ):
         return StepView("busy", "looking for them")
     if model.report is None or not any(photo.placed is not None for photo in model.report.photos):
@@ -59,7 +59,9 @@ def _cameras(model: "ProjectModel") -> StepView:
 
 def _build(model: "ProjectModel") -> StepView:
     if model.phase != "idle" and model.goal == "mesh":
-        return StepView("busy", {"paused": "paused", "stopping": "stopping"}.get(model.phase, f"{model.overall:.0%}"))
+        return StepView(
+            "busy", {"paused": "paused", "stopping": "stopping"}.get(model.phase, f"{model.state.overall:.0%}")
+        )
     if model.has_scene:
         return StepView("ready", "built, before changes") if model.is_stale else StepView("done", "built")
     return StepView("ready" if model.can_run else "todo", "not built yet")
@@ -75,10 +77,10 @@ def describe_run(model: "ProjectModel") -> tuple[str, str]:
     """A word for how the run stands, and a sentence on it."""
     if model.phase == "idle":
         return ("Ready", "") if model.report is None else (_outcome(model), "")
-    running = next((name for name, stage in model.stages.items() if stage.status == "running"), None)
+    running = model.state.running
     what = "Starting" if running is None else STAGE_TITLES[running]
-    message = "" if running is None else model.stages[running].message
-    left = f"{duration(model.eta_s)} left" if model.eta_s is not None else ""
+    message = "" if running is None else model.state.stages[running].message
+    left = f"{duration(model.state.eta_s)} left" if model.state.eta_s is not None else ""
     word = {"running": what, "paused": "Paused", "stopping": "Stopping"}[model.phase]
     return word, " · ".join(part for part in (message, left) if part)
 

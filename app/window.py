@@ -20,7 +20,8 @@ from PyQt6.QtWidgets import (
 
 from app.photo_inspection import inspect_photo
 from app.project_files import is_project
-from app.project_model import Notice, ProjectModel
+from app.project_model import ProjectModel
+from app.project_notice import Notice
 from app.project_steps import STEPS, Step, describe_steps
 from app.run_estimate import PRESET_WORK, estimate
 from app.viewport_context import core_profile
@@ -259,7 +260,7 @@ class MainWindow(QMainWindow):
         if any(stage.resumed for stage in report.stages) or not report.stages:
             return
         expected = estimate(len(self.model.used_photos), PRESET_WORK[self.model.preset]).seconds
-        self.settings.set_pace(min(max(self.model.elapsed_s / expected, 0.1), 20.0))
+        self.settings.set_pace(min(max(self.model.state.elapsed_s / expected, 0.1), 20.0))
         self.build_panel.pace = self.settings.pace
         self.model.run_changed.emit()
 

@@ -109,7 +109,7 @@ class BuildPanel(QWidget):
     def _show_stages(self) -> None:
         model = self._model
         costs = {stage.name: stage.seconds for stage in model.report.stages} if model.report else {}
-        for name, stage in model.stages.items():
+        for name, stage in model.state.stages.items():
             # between runs the report says what was done
             is_done = model.phase == "idle" and name in costs
             status = "done" if is_done else stage.status

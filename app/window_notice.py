@@ -4,7 +4,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QFrame, QPlainTextEdit, QVBoxLayout
 
-from app.project_model import Notice
+from app.project_notice import Notice
 from app.window_parts import button, label, row, set_role
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
-from app.project_model import MIN_PHOTOS, ProjectModel, ProjectPhoto
+from app.project_model import MIN_PHOTOS, ProjectModel
+from app.project_photos import ProjectPhoto
 from app.window_parts import button, label, row, rule
 
 FEW = 4  # fewer photos see little from two sides

@@ -7,7 +7,7 @@ from PyQt6.QtCore import QModelIndex, QRect, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QPalette, QPixmap
 from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from app.project_model import ProjectPhoto
+from app.project_photos import ProjectPhoto
 from app.window_pictures import to_pixmap
 from app.window_style import colours
 

@@ -7,7 +7,8 @@ from PyQt6.QtCore import QUrl
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFileDialog, QRadioButton, QVBoxLayout, QWidget
 
-from app.project_model import Notice, ProjectModel
+from app.project_model import ProjectModel
+from app.project_notice import Notice
 from app.save_purposes import Purpose, SaveFormat, offered_formats, purposes, told_size
 from app.window_parts import button, label, rule
 from app.window_saver import Saver

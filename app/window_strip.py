@@ -46,7 +46,7 @@ class RunStrip(QWidget):
         self.word.setText(word)
         self.sentence.setText(sentence)
         self.sentence.setToolTip(sentence)
-        self.bar.set_share(model.overall)
+        self.bar.set_share(model.state.overall)
         self.bar.setVisible(is_running)
         self.pause.setVisible(is_running and model.run.can_pause)
         self.pause.setEnabled(model.phase in ("running", "paused"))

@@ -16,7 +16,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.project_model import Notice, ProjectModel
+from app.project_model import ProjectModel
+from app.project_notice import Notice
 from app.scene_loading import Rgb, SceneParts, load_parts, load_preview
 from app.viewport import Viewport
 from app.viewport_worker import LatestWorker

@@ -158,7 +158,7 @@ def test_from_dropped_photos_to_a_saved_mesh(journey: Journey, tmp_path: Path) -
     model.previewed.connect(previews.append)
     journey.heartbeat.gaps.clear()
     window.build_panel.build.click()
-    journey.wait(lambda: bool(previews) and model.stages["splats"].fraction > 0.5)
+    journey.wait(lambda: bool(previews) and model.state.stages["splats"].fraction > 0.5)
     journey.picture("building")
     journey.wait(lambda: model.phase == "idle")
     gaps = journey.heartbeat.gaps[:]
