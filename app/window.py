@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QEvent, Qt, QTimer
@@ -18,6 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.pair_lines import PairLines, load_pair
 from app.photo_inspection import inspect_photo
 from app.project_files import is_project
 from app.project_model import ProjectModel
@@ -30,6 +32,7 @@ from app.window_camera_panel import CameraPanel
 from app.window_empty import SAMPLE_TITLES, EmptyPage, first_photo
 from app.window_menus import Menus
 from app.window_notice import NoticeBar
+from app.window_pair import PairView
 from app.window_parts import rule
 from app.window_photo_panel import PhotoPanel
 from app.window_photos import PhotoGrid
@@ -84,11 +87,11 @@ class MainWindow(QMainWindow):
     def _make_parts(self) -> None:
         model = self.model
         self.steps, self.strip, self.notice = StepList(), RunStrip(model), NoticeBar()
-        self.empty, self.grid, self.view = EmptyPage(), PhotoGrid(), SceneView(model)
+        self.empty, self.grid, self.view, self.pair = EmptyPage(), PhotoGrid(), SceneView(model), PairView()
         self.photo_panel, self.camera_panel = PhotoPanel(model), CameraPanel(model)
         self.build_panel, self.save_panel = BuildPanel(model, self.settings.pace), SavePanel(model)
         self.center, self.details = QStackedWidget(), QStackedWidget()
-        for page in (self.empty, self.grid, self.view):
+        for page in (self.empty, self.grid, self.view, self.pair):
             self.center.addWidget(page)
         for panel in (self.photo_panel, self.camera_panel, self.build_panel, self.save_panel):
             scroll = QScrollArea()
@@ -142,6 +145,7 @@ class MainWindow(QMainWindow):
         self.photo_panel.add_wanted.connect(self.choose_photos)
         self.photo_panel.next_wanted.connect(self.find_cameras)
         self.camera_panel.photo_chosen.connect(self.view.look_through)
+        self.camera_panel.selection_changed.connect(self._show_pair)
         self.camera_panel.next_wanted.connect(lambda: self.go_to("build"))
         self.view.photo_picked.connect(self.camera_panel.select)
         self.build_panel.next_wanted.connect(lambda: self.go_to("save"))
@@ -270,10 +274,35 @@ class MainWindow(QMainWindow):
         page: QWidget = self.view
         if self.step == "photos":
             page = self.grid if self.model.photos else self.empty
+        elif self.step == "cameras" and self._pair_names() is not None:
+            page = self.pair
         self.center.setCurrentWidget(page)
         self.details.setVisible(page is not self.empty)
         name = "" if self.model.folder is None else f"{self.model.folder.name}{'*' * self.model.is_unsaved} – "
         self.setWindowTitle(f"{name}Handful")
+
+    def _pair_names(self) -> tuple[str, str] | None:
+        names = self.camera_panel.selected_names()
+        return (names[0], names[1]) if len(names) == 2 else None
+
+    def _show_pair(self) -> None:
+        """Two photos are chosen: read what they share, show it unless others are chosen by then."""
+        names, folder = self._pair_names(), self.model.folder
+        self._show()
+        if names is None or folder is None:
+            return
+        self.pair.show_pair(None)
+
+        def show(pair: PairLines) -> None:
+            if self._pair_names() == pair.names:
+                self.pair.show_pair(pair)
+
+        def fail(error: Exception) -> None:
+            if not isinstance(error, ReconError):
+                raise error
+            self.notice.tell(Notice(error.message, error.hint))
+
+        self.model.tasks.start(partial(load_pair, folder, *names), show, fail)
 
     def _match_theme(self) -> None:
         self.setStyleSheet(style_sheet(colours()))

@@ -17,9 +17,16 @@ NAME_ROLE = Qt.ItemDataRole.UserRole
 
 
 class CameraPanel(QWidget):
-    """Signals: `photo_chosen` the name of a placed photo; `next_wanted` to go on to the build."""
+    """A photo is looked through when it is chosen; of two what they share is shown.
+
+    Signals:
+        photo_chosen: the name of a placed photo.
+        selection_changed: one was chosen, or two, or more.
+        next_wanted: to go on to the build.
+    """
 
     photo_chosen = pyqtSignal(str)
+    selection_changed = pyqtSignal()
     next_wanted = pyqtSignal()
 
     def __init__(self, model: ProjectModel) -> None:
@@ -33,6 +40,7 @@ class CameraPanel(QWidget):
         self.list.setToolTip("Choose one to look through its camera; choose two to see what matches between them")
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.list.currentItemChanged.connect(lambda item, _: self._choose(item))
+        self.list.itemSelectionChanged.connect(self.selection_changed)
         self.told = label()
         self.pairs = label(role="faint")
         self.leave_out = button("&Leave out", self._leave_out, tip="Build without this photo", name="leave_out")

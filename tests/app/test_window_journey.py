@@ -152,6 +152,13 @@ def test_from_dropped_photos_to_a_saved_mesh(journey: Journey, tmp_path: Path) -
     assert model.has_cameras
     journey.wait(lambda: bool(window.view.viewport.modes))
     journey.picture("cameras")
+    window.camera_panel.list.item(0).setSelected(True)
+    window.camera_panel.list.item(1).setSelected(True)
+    journey.wait(lambda: window.pair.pair is not None)
+    assert window.center.currentWidget() is window.pair
+    pair = next(pair for pair in model.report.pairs if {pair.a, pair.b} == {PHOTOS[0].name, PHOTOS[1].name})
+    assert window.pair.pair.num_matches == pair.num_inliers
+    journey.picture("matches")
     window.camera_panel.next.click()
     window.build_panel.presets["draft"].click()
     previews: list[Path] = []
