@@ -211,12 +211,17 @@ class ProjectModel(QObject):
         return self.folder is not None and (self.folder / "splats.ply").is_file()
 
     @property
-    def is_stale(self) -> bool:
-        """The report speaks of other photos or settings than those chosen now."""
-        if self.report is None or self.folder is None:
+    def has_other_photos(self) -> bool:
+        """The report speaks of other photos than those chosen now."""
+        if self.report is None:
             return False
         reported = {self._names.get(photo.name) for photo in self.report.photos}
-        return reported != {photo.path for photo in self.used_photos} or self.report.preset != self.preset
+        return reported != {photo.path for photo in self.used_photos}
+
+    @property
+    def is_stale(self) -> bool:
+        """The report speaks of other photos or settings than those chosen now."""
+        return self.report is not None and (self.has_other_photos or self.report.preset != self.preset)
 
     def find_cameras(self) -> None:
         """Run as far as the cameras."""

@@ -52,8 +52,8 @@ def _cameras(model: "ProjectModel") -> StepView:
     known = [photo for photo in model.report.photos if photo.placed is not None]
     placed = sum(photo.placed is True for photo in known)
     told = f"{placed} of {len(known)} placed"
-    if model.is_stale:
-        return StepView("ready", f"{told}, before changes")
+    if model.has_other_photos:
+        return StepView("ready", "photos have changed")
     return StepView("done" if placed == len(known) else "problem", told)
 
 

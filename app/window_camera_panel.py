@@ -93,12 +93,12 @@ class CameraPanel(QWidget):
         self.summary.setText(f"{placed} of {len(known)} photos placed" if known else "No cameras yet")
         if [item_key(photo) for photo in photos] != [self._key(row) for row in range(self.list.count())]:
             self._fill(photos)
-        is_wanted = self._model.is_stale or not placed
+        is_wanted = self._model.has_other_photos or not placed
         self.find_button.setVisible(is_wanted)
         self.find_button.setEnabled(self._model.can_run)
         self.next.setVisible(not is_wanted)
         told = why_not(self._model) if is_wanted else ""
-        self.why.setText(told or ("The photos or the quality have changed since." if is_wanted and placed else ""))
+        self.why.setText(told or ("The photos have changed since." if is_wanted and placed else ""))
         self.why.setVisible(bool(self.why.text()))
         self._show_failed()
 

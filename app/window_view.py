@@ -137,6 +137,7 @@ class SceneView(QWidget):
         self.help.clicked.connect(lambda: self._model.noticed.emit(Notice("The 3D view", KEYS, is_error=False)))
         tools = QHBoxLayout()
         tools.setContentsMargins(8, 6, 8, 6)
+        tools.setSpacing(12)
         for part in (self.mode, self.frames, self.ground, self.all, self.picture):
             tools.addWidget(part)
         tools.addStretch(1)
