@@ -62,6 +62,14 @@ def estimate(num_photos: int, work: Work, *, num_cores: int | None = None, pace:
     return Estimate(seconds * pace, memory)
 
 
+def pace_of(num_photos: int, work: Work, stages_s: float) -> float:
+    """The pace of this machine, from the seconds of all stages of a build; those of an earlier run count too.
+
+    Limited to 0.1 to 20: what lies outside was measured while the machine slept.
+    """
+    return min(max((stages_s + _START_S) / estimate(num_photos, work).seconds, 0.1), 20.0)
+
+
 def told(value: Estimate) -> str:
     """For people: "about 1 min, 1.2 GB"."""
     minutes = value.seconds / 60

@@ -25,7 +25,7 @@ from app.project_files import is_project
 from app.project_model import ProjectModel
 from app.project_notice import Notice
 from app.project_steps import STEPS, Step, describe_steps
-from app.run_estimate import PRESET_WORK, estimate
+from app.run_estimate import PRESET_WORK, pace_of
 from app.viewport_context import core_profile
 from app.window_build_panel import BuildPanel
 from app.window_camera_panel import CameraPanel
@@ -45,6 +45,7 @@ from app.window_style import colours, style_sheet
 from app.window_view import KEYS, SceneView
 from recon.errors import ReconError
 from recon.photo_loading import PHOTO_SUFFIXES
+from recon.progress import STAGES
 
 PANEL_WIDTH = 320
 
@@ -254,19 +255,18 @@ class MainWindow(QMainWindow):
         model = self.model
         if model.folder is not None and exit_code in (0, 3, 130):
             self.settings.remember(model.folder)
-        if exit_code in (0, 3) and model.goal == "mesh" and model.report is not None:
+        if exit_code in (0, 3) and model.goal == "mesh":
             self._learn_pace()
 
     def _learn_pace(self) -> None:
-        """A run that did everything anew tells how fast this machine is."""
-        report = self.model.report
-        assert report is not None
-        if any(stage.resumed for stage in report.stages) or not report.stages:
+        """A whole build tells how fast this machine is."""
+        model, report = self.model, self.model.report
+        if report is None or model.matcher is not None or len(report.stages) < len(STAGES):
             return
-        expected = estimate(len(self.model.used_photos), PRESET_WORK[self.model.preset]).seconds
-        self.settings.set_pace(min(max(self.model.state.elapsed_s / expected, 0.1), 20.0))
+        seconds = sum(stage.seconds for stage in report.stages)
+        self.settings.set_pace(pace_of(len(model.used_photos), PRESET_WORK[model.preset], seconds))
         self.build_panel.pace = self.settings.pace
-        self.model.run_changed.emit()
+        model.run_changed.emit()
 
     def _show(self) -> None:
         self.steps.show_steps(describe_steps(self.model))

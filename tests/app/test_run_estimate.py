@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.run_estimate import PRESET_WORK, Estimate, estimate, told
+from app.run_estimate import PRESET_WORK, Estimate, estimate, pace_of, told
 from recon.config import PRESETS
 
 # Wall seconds and MB of six banana photos on two free cores, from tests/bench/RESULTS.md.
@@ -31,6 +31,12 @@ def test_more_photos_take_longer_and_more_cores_less_time() -> None:
     assert times == sorted(times)
     assert estimate(20, work, num_cores=8).seconds < estimate(20, work, num_cores=2).seconds
     assert estimate(6, work, num_cores=2, pace=2.0).seconds == pytest.approx(2 * times[4])
+
+
+def test_a_slow_build_makes_the_next_estimate_as_slow() -> None:
+    work = PRESET_WORK["draft"]
+    pace = pace_of(6, work, stages_s=100.0)
+    assert estimate(6, work, pace=pace).seconds == pytest.approx(104.0)
 
 
 @pytest.mark.parametrize(
