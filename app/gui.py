@@ -30,7 +30,7 @@ def run(parsed: argparse.Namespace) -> int:
             f"The window cannot be opened: {problem}.", "Use the command line: handful reconstruct --help."
         )
     try:
-        from app.window import open_window
+        from app.window_start import open_window
     except ImportError as error:
         raise ReconError(
             f"The window cannot be opened: {error}.",

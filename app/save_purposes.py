@@ -62,7 +62,7 @@ def _unknown(project: Path, num_gaussians: int) -> int | None:
 _FORMATS = {
     item.key: item
     for item in (
-        SaveFormat("html", "web page, opens in any browser, offline", ".html", _per_gaussian(20, 200_000)),
+        SaveFormat("html", "web page, opens in any browser, offline", ".html", _per_gaussian(30, 200_000)),
         SaveFormat("ply", "splats, lossless (PLY)", ".ply", _file("splats.ply")),
         SaveFormat("compressed-ply", "splats, compressed PLY", ".compressed.ply", _per_gaussian(62)),
         SaveFormat("splat", "splats without view-dependent colour (.splat)", ".splat", _per_gaussian(32)),

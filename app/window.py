@@ -1,14 +1,12 @@
 """The desktop window: four steps on the left, photos or the scene in the middle, details on the right."""
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, Qt, QTimer
+from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPixmap
 from PyQt6.QtWidgets import (
-    QApplication,
     QFileDialog,
     QHBoxLayout,
     QMainWindow,
@@ -26,7 +24,7 @@ from app.project_model import ProjectModel
 from app.project_notice import Notice
 from app.project_steps import STEPS, Step, describe_steps
 from app.run_estimate import PRESET_WORK, pace_of
-from app.viewport_context import core_profile
+from app.viewport_files import SUFFIXES
 from app.window_build_panel import BuildPanel
 from app.window_camera_panel import CameraPanel
 from app.window_empty import SAMPLE_TITLES, EmptyPage, first_photo
@@ -158,6 +156,9 @@ class MainWindow(QMainWindow):
         if len(paths) == 1 and is_project(paths[0]):
             self.open_project(paths[0])
             return
+        if len(paths) == 1 and paths[0].suffix.lower() in SUFFIXES:
+            self.look_at(paths[0])
+            return
         self.notice.hide()
         self.model.add_photos(paths)
         self.go_to("photos")
@@ -165,8 +166,7 @@ class MainWindow(QMainWindow):
     def open_project(self, folder: Path) -> None:
         """Open a project folder and show what there is."""
         self.notice.hide()
-        if self.model.phase != "idle":
-            self.notice.tell(Notice("A run is under way.", "Stop it first; what is finished is kept."))
+        if not self._is_free():
             return
         try:
             self.model.open(folder)
@@ -175,6 +175,28 @@ class MainWindow(QMainWindow):
             return
         self.settings.remember(folder.absolute())
         self.go_to("build" if self.model.has_scene else "photos")
+
+    def new_project(self) -> None:
+        """Begin an empty project; what was open is kept."""
+        self.notice.hide()
+        if self._is_free():
+            self.model.new()
+
+    def look_at(self, file: Path) -> None:
+        """Show a file of splats or a mesh, without a project."""
+        self.notice.hide()
+        if not self._is_free():
+            return
+        self.model.new()
+        self.view.open_file(file)
+        self.go_to("build")
+
+    def choose_file(self) -> None:
+        """Ask for a file of splats or a mesh."""
+        kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, "Look at a file", "", f"Splats and meshes ({kinds})")
+        if name:
+            self.look_at(Path(name))
 
     def choose_photos(self) -> None:
         """Ask for photos."""
@@ -234,6 +256,12 @@ class MainWindow(QMainWindow):
         self.notice.tell(Notice(f"Handful {program_version()}", told, is_error=False))
 
     # Inside
+
+    def _is_free(self) -> bool:
+        """Nothing is running; else say so."""
+        if self.model.phase != "idle":
+            self.notice.tell(Notice("A run is under way.", "Stop it first; what is finished is kept."))
+        return self.model.phase == "idle"
 
     def _begin(self, out: Path) -> None:
         if is_project(out):
@@ -353,20 +381,3 @@ class MainWindow(QMainWindow):
         self.save_panel.saver.wait()
         self.model.close()
         super().closeEvent(event)
-
-
-def open_window(out: Path | None = None) -> int:
-    """Show the window until it is closed; returns the exit code."""
-    from PyQt6.QtGui import QSurfaceFormat
-
-    from app.torch_loading import load_torch
-
-    QSurfaceFormat.setDefaultFormat(core_profile())
-    application = QApplication(sys.argv[:1])
-    application.setApplicationName("Handful")
-    application.setStyle("Fusion")
-    window = MainWindow(out)
-    window.show()
-    QTimer.singleShot(0, window.load_samples)
-    window.model.tasks.start(load_torch, lambda _: None)
-    return application.exec()

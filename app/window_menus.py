@@ -20,10 +20,11 @@ class Menus:
         self._window = window
         model = window.model
         file = self._menu("&File")
-        self._add(file, "&New project", "Ctrl+N", model.new)
+        self._add(file, "&New project", "Ctrl+N", window.new_project)
         self._add(file, "&Add photos …", "Ctrl+O", window.choose_photos)
         self._add(file, "Add a &folder of photos …", "Ctrl+Shift+A", window.choose_photo_folder)
         self._add(file, "Open &project …", "Ctrl+Shift+O", window.choose_project)
+        self._add(file, "&Look at a file …", "Ctrl+L", window.choose_file)
         self.recent = QMenu("Open &recent", window)
         file.addMenu(self.recent)
         self.recent.aboutToShow.connect(self._fill_recent)

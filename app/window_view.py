@@ -100,6 +100,11 @@ class SceneView(QWidget):
             colours = self._colours()
             self._worker.request(f"{self._project} {what}", lambda: load_parts(folder, what, colours))
 
+    def open_file(self, path: Path) -> None:
+        """Show a file of splats or a mesh; what goes wrong is noticed."""
+        self.viewport.open_file(path)
+        self.stack.setCurrentWidget(self.viewport)
+
     def look_through(self, name: str) -> None:
         """Go where a photo was taken."""
         if any(photo.name == name for photo in self._photos):

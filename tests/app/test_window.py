@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 try:
@@ -288,3 +289,25 @@ def test_a_project_is_among_the_recent_ones_and_window_state_is_kept(
     assert again.settings.recent == [tmp_path / "out"]
     assert (again.width(), again.height()) == (1100, 700)
     again.close()
+
+
+def test_a_dropped_mesh_is_looked_at_without_a_project(window: MainWindow, tmp_path: Path) -> None:
+    trimesh.creation.box().export(tmp_path / "box.stl")
+    _drop(window, tmp_path / "box.stl")
+    _wait_until(lambda: "mesh" in window.view.viewport.modes)
+    assert window.view.mode.currentText() == "Mesh"
+    assert window.center.currentWidget() is window.view
+    assert window.model.folder is None
+
+
+def test_a_run_is_not_left_for_another_project(
+    window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.add_photos([photos])
+    _replace_child(window.model.run, monkeypatch, [], "time.sleep(60)")
+    window.build()
+    window.new_project()
+    assert "under way" in _notice(window)
+    assert len(window.model.photos) == 3
+    window.model.stop()
+    _wait_until(lambda: window.model.phase == "idle")
