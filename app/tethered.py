@@ -12,7 +12,7 @@ import sys
 from app.__main__ import main
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-NICENESS = 10  # the window, and whatever else its user does, comes first
+NICENESS = 5  # the window, and whatever else its user does, comes first
 
 
 def tie_to_parent() -> None:
