@@ -1,4 +1,4 @@
-"""The four steps of the window and what to say about each of them."""
+"""The five steps of the window and what to say about each of them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -8,9 +8,15 @@ from app.progress_display import duration
 if TYPE_CHECKING:
     from app.project_model import ProjectModel
 
-Step = Literal["photos", "cameras", "build", "save"]
-STEPS: tuple[Step, ...] = ("photos", "cameras", "build", "save")
-TITLES: dict[Step, str] = {"photos": "Photos", "cameras": "Cameras", "build": "Build", "save": "Save"}
+Step = Literal["photos", "cameras", "build", "clean", "save"]
+STEPS: tuple[Step, ...] = ("photos", "cameras", "build", "clean", "save")
+TITLES: dict[Step, str] = {
+    "photos": "Photos",
+    "cameras": "Cameras",
+    "build": "Build",
+    "clean": "Clean",
+    "save": "Save",
+}
 StepState = Literal["todo", "ready", "busy", "problem", "done"]
 
 
@@ -28,6 +34,7 @@ def describe_steps(model: "ProjectModel") -> dict[Step, StepView]:
         "photos": _photos(model),
         "cameras": _cameras(model),
         "build": _build(model),
+        "clean": _clean(model),
         "save": _save(model),
     }
 
@@ -65,6 +72,12 @@ def _build(model: "ProjectModel") -> StepView:
     if model.has_scene:
         return StepView("ready", "built, before changes") if model.is_stale else StepView("done", "built")
     return StepView("ready" if model.can_run else "todo", "not built yet")
+
+
+def _clean(model: "ProjectModel") -> StepView:
+    if not model.has_scene or model.phase != "idle":
+        return StepView("todo", "after building")
+    return StepView("ready", "if you like")
 
 
 def _save(model: "ProjectModel") -> StepView:

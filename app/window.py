@@ -1,4 +1,4 @@
-"""The desktop window: four steps on the left, photos or the scene in the middle, details on the right."""
+"""The desktop window: five steps on the left, photos or the scene in the middle, details on the right."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,6 +27,7 @@ from app.run_estimate import PRESET_WORK, pace_of
 from app.viewport_files import SUFFIXES
 from app.window_build_panel import BuildPanel
 from app.window_camera_panel import CameraPanel
+from app.window_clean_step import CleanStep
 from app.window_empty import SAMPLE_TITLES, EmptyPage, first_photo
 from app.window_menus import Menus
 from app.window_notice import NoticeBar
@@ -89,10 +90,11 @@ class MainWindow(QMainWindow):
         self.empty, self.grid, self.view, self.pair = EmptyPage(), PhotoGrid(), SceneView(model), PairView()
         self.photo_panel, self.camera_panel = PhotoPanel(model), CameraPanel(model)
         self.build_panel, self.save_panel = BuildPanel(model, self.settings.pace), SavePanel(model)
+        self.cleaning = CleanStep(self.view)
         self.center, self.details = QStackedWidget(), QStackedWidget()
         for page in (self.empty, self.grid, self.view, self.pair):
             self.center.addWidget(page)
-        for panel in (self.photo_panel, self.camera_panel, self.build_panel, self.save_panel):
+        for panel in (self.photo_panel, self.camera_panel, self.build_panel, self.cleaning.panel, self.save_panel):
             scroll = QScrollArea()
             scroll.setWidgetResizable(True)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -220,14 +222,16 @@ class MainWindow(QMainWindow):
     def find_cameras(self) -> None:
         """Run as far as the cameras and show them."""
         self.notice.hide()
-        self.model.find_cameras()
-        self.go_to("cameras")
+        if self._has_cleaned():
+            self.model.find_cameras()
+            self.go_to("cameras")
 
     def build(self) -> None:
         """Run to the end and show it."""
         self.notice.hide()
-        self.model.build()
-        self.go_to("build")
+        if self._has_cleaned():
+            self.model.build()
+            self.go_to("build")
 
     def save(self) -> None:
         """Go where saving is."""
@@ -235,8 +239,12 @@ class MainWindow(QMainWindow):
         self.save_panel.save.setFocus()
 
     def go_to(self, step: str) -> None:
-        """Show a step."""
-        self.step = next(known for known in STEPS if known == step)
+        """Show a step; what was cleaned away is written when its step is left."""
+        before, self.step = self.step, next(known for known in STEPS if known == step)
+        if self.step != "clean":
+            self.cleaning.leave()
+        elif before != "clean" and self.model.folder is not None and self.model.has_scene and self._is_free():
+            self.cleaning.enter(self.model.folder)
         self.steps.choose(self.step)
         self.details.setCurrentIndex(STEPS.index(self.step))
         if self.step == "save":
@@ -245,7 +253,7 @@ class MainWindow(QMainWindow):
 
     def tell_keys(self) -> None:
         """Say which keys there are."""
-        own = "Ctrl+1 to 4: the steps. Ctrl+O: photos. Ctrl+K: cameras. Ctrl+B: build. Ctrl+P: pause. Ctrl+.: stop. "
+        own = "Ctrl+1 to 5: the steps. Ctrl+O: photos. Ctrl+K: cameras. Ctrl+B: build. Ctrl+P: pause. Ctrl+.: stop. "
         self.notice.tell(Notice("Keys", f"{own}Ctrl+S: save. Del, Space: leave a photo out. {KEYS}", is_error=False))
 
     def tell_about(self) -> None:
@@ -269,12 +277,21 @@ class MainWindow(QMainWindow):
         else:
             self.model.set_folder(out)
 
+    def _has_cleaned(self) -> bool:
+        """The project's files are not being changed by cleaning; else say so."""
+        if self.step == "clean":
+            self.go_to("build")
+        if self.cleaning.is_writing:
+            self.notice.tell(Notice("What was cleaned away is being written.", "Try again in a moment."))
+        return not self.cleaning.is_writing
+
     def _toggle(self, paths: list[Path]) -> None:
         removed = {photo.path for photo in self.model.photos if photo.is_removed}
         is_back = all(path in removed for path in paths)
         (self.model.restore if is_back else self.model.remove)(paths)
 
     def _start_over(self) -> None:
+        self.cleaning.leave()
         self.grid.clear()
         self.empty.show_recent(self.settings.recent)
         self.go_to("photos")
@@ -375,6 +392,9 @@ class MainWindow(QMainWindow):
             self.add_photos(paths)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
+        if event is not None and not self.cleaning.finish(then=self.close):
+            event.ignore()
+            return
         self.settings.set_geometry("window", self.saveGeometry())
         self.settings.set_geometry("splitter", self.splitter.saveState())
         self.settings.save()

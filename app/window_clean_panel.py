@@ -104,7 +104,7 @@ class CleanPanel(QWidget):
         self.selected = _label()
         self.delete = _button("&Delete", self.model.delete, "Take the selection out (Del)")
         self.invert = _button("&Invert", self.model.invert, "Select all else (Ctrl+I)")
-        self.deselect = _button("N&othing", self.model.deselect, "Select nothing (Ctrl+Shift+A)")
+        self.deselect = _button("N&othing", self.model.deselect, "Select nothing (Ctrl+D)")
         self.undo = _button("&Undo", self.model.undo, "Take the last step back (Ctrl+Z)")
         self.redo = _button("R&edo", self.model.redo, "Do it again (Ctrl+Shift+Z)")
         rows = (row, _row(self.delete, self.invert, self.deselect), _row(self.undo, self.redo))
@@ -112,6 +112,7 @@ class CleanPanel(QWidget):
 
     def _cropping(self) -> QGroupBox:
         self.box_shown = QCheckBox("Show the bo&x")
+        self.box_shown.setToolTip("Draw the crop box into the view")
         self.box_shown.toggled.connect(self._toggle_box)
         grid, self.corners = QGridLayout(), []
         for row, name in enumerate(("from", "to")):
@@ -145,6 +146,7 @@ class CleanPanel(QWidget):
 
     def _weak_places(self) -> QGroupBox:
         self.coverage = QCheckBox("&Colour by how many photos see it")
+        self.coverage.setToolTip("What no or one photo sees is weak: take the next photo of it")
         self.coverage.toggled.connect(self.model.show_coverage)
         colours = [f"#{''.join(f'{round(255 * value):02x}' for value in rgb)}" for rgb in COVERAGE_RGB]
         keys = zip(colours, ("none", "one", "two", "three or more"), strict=True)
@@ -169,7 +171,7 @@ class CleanPanel(QWidget):
             "Ctrl+Shift+Z": self.model.redo,
             "Del": self.model.delete,
             "Ctrl+I": self.model.invert,
-            "Ctrl+Shift+A": self.model.deselect,
+            "Ctrl+D": self.model.deselect,
             "B": lambda: self.choose_tool("box"),
             "L": lambda: self.choose_tool("lasso"),
             "P": lambda: self.choose_tool("brush"),

@@ -13,9 +13,13 @@ try:
     from PyQt6.QtTest import QTest
     from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+    from app.project_model import ProjectModel
     from app.viewport import Viewport
+    from app.window import MainWindow
     from app.window_clean_model import CleanModel
     from app.window_clean_panel import CleanPanel
+    from app.window_settings import WindowSettings
+    from app.window_tasks import Tasks
 except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
     pytest.skip(f"no window on this machine: {missing}", allow_module_level=True)
 
@@ -240,3 +244,25 @@ def test_a_folder_without_a_scene_is_told(application: object, tmp_path: Path) -
     told = _wait_for(model.failed, lambda: model.open(tmp_path))
     assert "no project folder" in told[0]
     assert not model.busy_with
+
+
+def test_the_window_writes_what_was_cleaned_when_its_step_is_left_or_it_is_closed(
+    application: object, out: Path, tmp_path: Path
+) -> None:
+    if QGuiApplication.platformName() == "offscreen":
+        pytest.skip("no OpenGL without a display: install Xvfb")
+    model = ProjectModel(tasks=Tasks(is_inline=True), home=tmp_path / "home")
+    window = MainWindow(out, settings=WindowSettings(tmp_path / "settings.ini"), model=model)
+    window.show()
+    cleaning = window.cleaning.model
+    count = len(read_ply(out / "splats.ply"))
+    for number, leave in enumerate((lambda: window.go_to("save"), window.close), 1):
+        window.go_to("clean")
+        _wait_until(lambda: cleaning.scene is not None and not cleaning.busy_with)
+        cleaning.selection = np.arange(N) < 10 * number  # the first ten are out already the second time
+        cleaning.delete()
+        assert len(read_ply(out / "splats.ply")) == count - 10 * (number - 1)
+        leave()
+        _wait_until(lambda: not cleaning.busy_with)
+        assert len(read_ply(out / "splats.ply")) == count - 10 * number
+    _wait_until(lambda: not window.isVisible())
