@@ -96,6 +96,15 @@ def verified_depth(stereo: DepthMap, min_agreeing: int) -> NDArray[np.float32]:
     return np.where(stereo.num_agreeing >= min_agreeing, stereo.depth, 0).astype(np.float32)
 
 
+def near_verified(rendered: NDArray[np.float32], verified: NDArray[np.float32], reach: float) -> NDArray[np.float32]:
+    """Rendered depth [H, W], 0 where the nearest verified pixel lies farther than `reach`, in px.
+
+    Far from what two photos agree on, the Gaussians started from guesses; one photo alone hardly moves them.
+    """
+    to_verified = cv2.distanceTransform((verified == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.where((verified > 0).any() & (to_verified <= reach), rendered, 0).astype(np.float32)
+
+
 def merge_depths(
     stereo: NDArray[np.float32], rendered: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

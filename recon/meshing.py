@@ -5,20 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import fast_simplification
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from recon.bounds import check_bounds
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface
 from recon.mesh_closing import close_mesh
-from recon.mesh_depth import merge_depths, rendered_depths, usable_depth, verified_depth, weigh
+from recon.mesh_depth import merge_depths, near_verified, rendered_depths, usable_depth, verified_depth, weigh
 from recon.mesh_levels import Levels, footprints, level_blocks, split_by_level
 from recon.mesh_repair import fill_holes, smooth
+from recon.mesh_simplify import drop_thin, simplify, turn_slivers, used_part
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians
@@ -96,6 +95,15 @@ class MeshConfig:
             "unit": "",
             "low": 0,
             "high": 1,
+        },
+    )
+    guess_reach: float = field(
+        default=0.0125,
+        metadata={
+            "help": "how far from what two photos agree on a surface is still meshed; less: fewer guesses, more gaps",
+            "unit": "longer sides of the photo",
+            "low": 0,
+            "high": 2,
         },
     )
     free_weight: float = field(
@@ -228,7 +236,9 @@ def depths_to_fuse(
         raise ValueError("depth is 'stereo' but there are no stereo_depths")
     training = [idx for idx, view in enumerate(views) if not view.is_heldout]
     stereo = [np.zeros(views[idx].rgb.shape[:2], np.float32) for idx in training]
-    if stereo_depths is not None and config.depth != "gaussians":
+    if config.depth == "gaussians":
+        stereo_depths = None
+    if stereo_depths is not None:
         stereo = [verified_depth(stereo_depths[idx], config.min_agreeing) for idx in training]
     rendered = [np.zeros_like(depth) for depth in stereo]
     if config.depth != "stereo" and len(gaussians):
@@ -236,6 +246,8 @@ def depths_to_fuse(
         rendered = rendered_depths(gaussians, cameras, rasterizer, min_alpha=config.min_alpha, progress=progress)
     merged = []
     for idx, verified, render in zip(training, stereo, rendered, strict=True):
+        if stereo_depths is not None:
+            render = near_verified(render, verified, config.guess_reach * max(render.shape))
         far = config.far_factor * _median_depth(verified if (verified > 0).any() else render)
         depth, is_confirmed = merge_depths(verified, render)
         weight = np.where(is_confirmed, 1.0, config.lone_source_weight).astype(np.float32)
@@ -273,10 +285,11 @@ def mesh_from_depths(
     if len(faces) == 0:
         raise no_surface
     progress(3, 4, "Simplifying the mesh")
-    mesh = smooth(used_part(vertices, faces, rgb), config.smoothing)
-    mesh = drop_degenerate(simplify(mesh, config.max_faces))
     cameras = [view.camera for view in views]
+    mesh = used_part(vertices, faces, rgb)
     mesh = fill_holes(mesh, lambda xyz: config.max_hole_px * footprints(xyz, cameras))
+    mesh = simplify(smooth(mesh, config.smoothing), config.max_faces)
+    mesh = drop_thin(turn_slivers(mesh))
     progress(4, 4, "Simplifying the mesh")
     log.info("mesh: %d faces before and %d after simplification", len(faces), len(mesh.faces))
     return mesh
@@ -338,31 +351,3 @@ def _in_large_component(faces: NDArray[np.int32], num_vertices: int, min_share: 
     label = connected_components(graph, directed=False)[1][faces[:, 0]]
     count = np.bincount(label)
     return count[label] >= min_share * count.max()
-
-
-def used_part(vertices: NDArray[np.float32], faces: NDArray[np.int32], rgb: NDArray[np.uint8]) -> Mesh:
-    """A mesh of the vertices that faces use."""
-    is_used = np.zeros(len(vertices), bool)
-    is_used[faces] = True
-    renumbered = np.cumsum(is_used, dtype=np.int32) - 1
-    return Mesh(vertices[is_used], renumbered[faces], rgb[is_used])
-
-
-def drop_degenerate(mesh: Mesh) -> Mesh:
-    """The mesh without faces too thin for a normal: a height below 1e-4 of the longest side is lost in float32."""
-    corners = mesh.vertices[mesh.faces].astype(np.float64)
-    doubled_area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    longest_squared = np.max([((corners[:, i] - corners[:, i - 1]) ** 2).sum(axis=1) for i in range(3)], axis=0)
-    return used_part(mesh.vertices, mesh.faces[doubled_area > 1e-4 * longest_squared], mesh.vertex_rgb)
-
-
-def simplify(mesh: Mesh, max_faces: int) -> Mesh:
-    """Collapse edges by quadric error until at most `max_faces` are left; colours from the nearest old vertex.
-
-    Garland & Heckbert, Surface Simplification Using Quadric Error Metrics, 1997, as in the library fast-simplification.
-    """
-    if len(mesh.faces) <= max_faces:
-        return mesh
-    vertices, faces = fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=max_faces)
-    nearest = cKDTree(mesh.vertices).query(vertices, workers=-1)[1]
-    return Mesh(vertices.astype(np.float32), faces.astype(np.int32), mesh.vertex_rgb[nearest])

@@ -13,8 +13,9 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView
-from recon.mesh_depth import incidence_cosine, merge_depths, surface_depth, weigh
-from recon.meshing import MeshConfig, choose_levels, drop_degenerate, extract_mesh, mesh_from_depths, simplify
+from recon.mesh_depth import incidence_cosine, merge_depths, near_verified, surface_depth, weigh
+from recon.mesh_simplify import drop_thin
+from recon.meshing import MeshConfig, choose_levels, extract_mesh, mesh_from_depths
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians, Splats
 from splatting.rasterizer import Render, create
@@ -59,7 +60,7 @@ def test_exact_depth_of_a_sphere_gives_the_sphere_with_outward_faces() -> None:
 def test_every_vertex_is_used_and_no_face_is_degenerate() -> None:
     mesh = mesh_from_depths([sphere_view(eye) for eye in SIX_SIDES], MeshConfig(max_faces=3000))
     assert set(mesh.faces.ravel().tolist()) == set(range(len(mesh.vertices)))
-    assert len(drop_degenerate(mesh).faces) == len(mesh.faces)
+    assert len(drop_thin(mesh).faces) == len(mesh.faces)
     assert mesh.vertices.dtype == np.float32
     assert mesh.faces.dtype == np.int32
     assert mesh.vertex_rgb.dtype == np.uint8
@@ -178,11 +179,6 @@ def test_absurd_settings_are_refused_by_name(name: str, value: object) -> None:
         MeshConfig(**{name: value})
 
 
-def test_simplifying_keeps_small_meshes_as_they_are() -> None:
-    mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32), np.zeros((3, 3), np.uint8))
-    assert simplify(mesh, 100) is mesh
-
-
 @pytest.mark.data
 def test_true_depth_of_a_statue_gives_its_true_mesh() -> None:
     folder = scene_dir("cat_statue")
@@ -227,6 +223,35 @@ def test_verified_stereo_goes_before_rendered_depth() -> None:
     depth, is_certain = merge_depths(stereo, rendered)
     np.testing.assert_array_equal(depth, np.float32([[2.0, 2.0, 2.0, 1.5, 0.0]]))
     assert is_certain.tolist() == [[True, True, True, False, False]]
+
+
+def test_rendered_depth_is_believed_only_near_what_two_photos_agree_on() -> None:
+    verified = np.zeros((40, 60), np.float32)
+    verified[:, :20] = 2.0
+    kept = near_verified(np.full((40, 60), 3.0, np.float32), verified, reach=8.0)
+    assert (kept[:, :28] == 3).all()
+    assert (kept[:, 28:] == 0).all()
+    assert (near_verified(np.full((40, 60), 3.0, np.float32), np.zeros_like(verified), reach=8.0) == 0).all()
+
+
+def test_guesses_far_from_verified_depth_leave_the_mesh_open() -> None:
+    views, stereo = sphere_views(), []
+    for view in views:
+        depth = sphere_depth(view.camera)
+        depth[depth.shape[0] // 2 :] = 0
+        stereo.append(DepthMap(depth, np.ones_like(depth), np.full(depth.shape, 2, np.uint8)))
+    areas = []
+    for reach in (0.02, 1.0):
+        mesh = extract_mesh(
+            sphere_of_gaussians(),
+            views,
+            MeshConfig(guess_reach=reach),
+            rasterizer=create("cpu"),
+            stereo_depths=stereo,
+        )
+        areas.append(trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).area / (4 * np.pi))
+    assert areas[0] < 0.9
+    assert areas[1] > 0.97
 
 
 def test_a_closed_mesh_is_watertight_and_leaves_the_room_out() -> None:
