@@ -20,10 +20,7 @@ from scipy.spatial import cKDTree
 from recon.fusion import BLOCK_SIZE, FusionView, fuse
 from recon.progress import Progress, no_progress
 from recon.scene import Mesh
-from splatting.camera import Camera
-
-Silhouettes = Sequence[tuple[Camera, NDArray[np.bool_]]]
-"""Cameras and masks [H, W] of the object, of the views that have one."""
+from recon.visual_hull import Silhouettes, outside_hull
 
 _NUM_STEPS = 60  # of diffusion: as far as the fill is smooth, in voxels squared
 _TRUNCATION_VOXELS = 4.0
@@ -99,7 +96,7 @@ def _closed_surface(
     del volume
     axes = [np.arange(a * BLOCK_SIZE, b * BLOCK_SIZE) for a, b in zip(first, last, strict=True)]
     grid = voxel * np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    is_outside = ((grid < low) | (grid > high)).any(axis=1) | _outside_hull(grid, silhouettes)
+    is_outside = ((grid < low) | (grid > high)).any(axis=1) | outside_hull(grid, silhouettes)
     is_outside = is_outside.reshape(field.shape)
     for axis in range(3):
         np.moveaxis(is_outside, axis, 0)[[0, -1]] = True
@@ -113,17 +110,6 @@ def _dense(values: NDArray[np.float32], count: tuple[int, ...]) -> NDArray[np.fl
     """The blocks' voxels as one grid."""
     grid = values.reshape(*count, BLOCK_SIZE, BLOCK_SIZE, BLOCK_SIZE).transpose(0, 3, 1, 4, 2, 5)
     return np.ascontiguousarray(grid.reshape([n * BLOCK_SIZE for n in count]))
-
-
-def _outside_hull(xyz: NDArray[np.float64], silhouettes: Silhouettes) -> NDArray[np.bool_]:
-    """Points [N] that some photo shows beside the object."""
-    outside = np.zeros(len(xyz), bool)
-    for camera, mask in silhouettes:
-        pixels, depth = camera.project(xyz)
-        column, row = np.floor(np.nan_to_num(pixels)).astype(np.int64).T
-        inside = (depth > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
-        outside[inside] |= ~mask[row[inside], column[inside]]
-    return outside
 
 
 def diffuse(field: NDArray[np.float32], is_known: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from recon.mesh_repair import fill_holes, smooth
 from recon.mesh_simplify import drop_thin, simplify, turn_slivers, used_part
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
+from recon.visual_hull import cut_to_hull, silhouettes_of
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
 
@@ -164,7 +165,8 @@ def extract_mesh(
 ) -> Mesh:
     """Make a mesh of what the training views see.
 
-    Surfaces stay open where no view saw them. Held-out views are not used.
+    Surfaces stay open where no view saw them. Held-out views are not used. Where views have masks, the mesh is that of
+    the object alone: what lies inside every mask.
 
     Args:
         gaussians: the fitted scene, world frame.
@@ -186,12 +188,11 @@ def extract_mesh(
     if not config.closed:
         return mesh
     training = [view for view in views if not view.is_heldout]
-    masks = [(view.camera, view.mask) for view in training if view.mask is not None]
     return close_mesh(
         mesh,
         fusion_views,
         _object_box(mesh, training),
-        silhouettes=masks,
+        silhouettes=silhouettes_of(training),
         max_faces=config.max_faces,
         progress=progress,
     )
@@ -253,7 +254,7 @@ def depths_to_fuse(
         weight = np.where(is_confirmed, 1.0, config.lone_source_weight).astype(np.float32)
         merged.append(FusionView(views[idx].camera, usable_depth(views[idx], depth, far=far), views[idx].rgb, weight))
     return weigh(
-        merged,
+        cut_to_hull(merged, silhouettes_of([views[idx] for idx in training])),
         tolerance=config.agreement,
         max_grazing_deg=config.max_grazing_deg,
         lone_weight=config.lone_weight,
