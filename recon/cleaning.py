@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
-from recon.meshing import used_part
+from recon.mesh_simplify import used_part
 from recon.project import Project
 from recon.scene import Mesh
 from splatting.edit_history import EditHistory

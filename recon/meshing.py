@@ -41,22 +41,32 @@ class MeshConfig:
     depth: DepthSource = field(
         default="both",
         metadata={
-            "help": "depth to fuse: verified stereo, rendered Gaussians, or both merged",
+            "help": "what gives the shape: what photos agree on (stereo), the fitted splats (gaussians), or both",
             "unit": "",
         },
     )
     voxel_px: float = field(
         default=1.5,
-        metadata={"help": "side of a voxel, as seen in the foreground", "unit": "px", "low": 0.25, "high": 20},
+        metadata={
+            "help": "detail: side of the smallest cells of the grid, as photos show them in the foreground",
+            "unit": "px",
+            "low": 0.25,
+            "high": 20,
+        },
     )
     truncation_voxels: float = field(
         default=8.0,
-        metadata={"help": "reach of the distance field around a surface", "unit": "voxels", "low": 1.5, "high": 32},
+        metadata={
+            "help": "thickness of the layer averaged around a surface: more is smoother, less keeps thin things",
+            "unit": "voxels",
+            "low": 1.5,
+            "high": 32,
+        },
     )
     memory_mb: int = field(
         default=250,
         metadata={
-            "help": "voxels grow until the distance field fits into this",
+            "help": "the smallest cells grow until the grid fits into this much memory",
             "unit": "MB",
             "low": 16,
             "high": 64000,
@@ -64,19 +74,29 @@ class MeshConfig:
     )
     far_factor: float = field(
         default=4.0,
-        metadata={"help": "depth beyond this many median depths is left out", "unit": "", "low": 1, "high": 1000},
+        metadata={
+            "help": "what is farther than this many times the usual distance is left out",
+            "unit": "",
+            "low": 1,
+            "high": 1000,
+        },
     )
     min_alpha: float = field(
         default=0.5,
-        metadata={"help": "least opacity of a rendered pixel with a surface", "unit": "", "low": 0.05, "high": 0.99},
+        metadata={
+            "help": "how opaque the splats must be in a pixel to count as a surface there",
+            "unit": "",
+            "low": 0.05,
+            "high": 0.99,
+        },
     )
     min_agreeing: int = field(
-        default=1, metadata={"help": "other views that must confirm a stereo depth", "unit": "", "low": 0, "high": 20}
+        default=1, metadata={"help": "other photos that must agree on a place", "unit": "", "low": 0, "high": 20}
     )
     agreement: float = field(
         default=0.02,
         metadata={
-            "help": "largest relative depth difference of views that agree",
+            "help": "by how much two photos may differ and still agree, as a share of the distance",
             "unit": "",
             "low": 0.0001,
             "high": 0.2,
@@ -84,15 +104,26 @@ class MeshConfig:
     )
     max_grazing_deg: float = field(
         default=88.0,
-        metadata={"help": "largest angle between viewing ray and surface normal", "unit": "deg", "low": 30, "high": 89},
+        metadata={
+            "help": "surfaces seen more slantingly than this are not taken from that photo",
+            "unit": "deg",
+            "low": 30,
+            "high": 89,
+        },
     )
     lone_weight: float = field(
-        default=0.25, metadata={"help": "weight of depth that no second view shows", "unit": "", "low": 0, "high": 1}
+        default=0.25,
+        metadata={
+            "help": "how much a place that only one photo shows counts against one that more show",
+            "unit": "",
+            "low": 0,
+            "high": 1,
+        },
     )
     lone_source_weight: float = field(
         default=0.5,
         metadata={
-            "help": "weight of rendered depth where stereo verified nothing",
+            "help": "how much the splats count where no two photos agree, against where they do",
             "unit": "",
             "low": 0,
             "high": 1,
@@ -101,7 +132,7 @@ class MeshConfig:
     guess_reach: float = field(
         default=0.0125,
         metadata={
-            "help": "how far from what two photos agree on a surface is still meshed; less: fewer guesses, more gaps",
+            "help": "how far past what two photos agree on the mesh goes: less for fewer guesses, 1 for fewer gaps",
             "unit": "longer sides of the photo",
             "low": 0,
             "high": 2,
@@ -110,7 +141,7 @@ class MeshConfig:
     free_weight: float = field(
         default=0.2,
         metadata={
-            "help": "how much a view that looks through a place counts there against one that sees a surface",
+            "help": "how much a photo that looks through a place counts against one that shows a surface there",
             "unit": "",
             "low": 0.001,
             "high": 1,
@@ -119,7 +150,7 @@ class MeshConfig:
     min_component_share: float = field(
         default=0.005,
         metadata={
-            "help": "pieces with fewer faces, relative to the largest, are dropped",
+            "help": "loose pieces smaller than this share of the largest are dropped",
             "unit": "",
             "low": 0,
             "high": 1,
@@ -136,7 +167,7 @@ class MeshConfig:
     )
     smoothing: int = field(
         default=5,
-        metadata={"help": "rounds of smoothing that does not shrink", "unit": "", "low": 0, "high": 100},
+        metadata={"help": "rounds of smoothing; the size stays", "unit": "", "low": 0, "high": 100},
     )
     closed: bool = field(
         default=False,

@@ -17,7 +17,8 @@ from recon.clean_project import CleaningWish, open_clean_scene, remove, save_cle
 from recon.config import PRESETS, ReconConfig, config_from_document
 from recon.errors import ReconError
 from recon.frame_wish import FrameWish
-from recon.mesh_files import read_mesh
+from recon.mesh_files import read_mesh, write_mesh
+from recon.meshing import MeshConfig
 from recon.pipeline import reconstruct, remake_mesh
 from recon.progress import Cancelled, PipelineEvent
 from recon.report import Report, read_report
@@ -202,6 +203,23 @@ def test_a_second_run_resumes_and_a_changed_fit_runs_the_fit_only(
     resumed = {stage.name: stage.resumed for stage in again.stages}
     assert resumed == {"photos": False, "matches": True, "cameras": True, "points": True, "splats": False}
     assert again.totals["num_sparse_points"] == report.totals["num_sparse_points"]
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_a_closed_mesh_is_watertight_in_the_stl_that_printers_take(
+    project: tuple[Path, Report, list[PipelineEvent]], tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(project[0], tmp_path / "closed"))
+    config = dataclasses.replace(_config(), mesh=MeshConfig(closed=True, max_faces=10_000))
+    inputs = [SAMPLES / "banana" / name for name in PHOTOS]
+    reconstruct(inputs, out, config, preset="draft", holdout=[HELD_OUT])
+    write_mesh(read_mesh(out / "mesh.glb"), out / "print.stl")
+    printed = trimesh.load(out / "print.stl")
+    assert printed.is_watertight
+    assert printed.is_winding_consistent
+    assert printed.volume > 0
+    assert 1_000 < len(printed.faces) <= 10_000
 
 
 @pytest.mark.weights
