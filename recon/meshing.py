@@ -130,7 +130,7 @@ class MeshConfig:
         },
     )
     guess_reach: float = field(
-        default=0.0125,
+        default=0.02,
         metadata={
             "help": "how far past what two photos agree on the mesh goes: less for fewer guesses, 1 for fewer gaps",
             "unit": "longer sides of the photo",
