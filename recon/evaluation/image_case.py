@@ -88,8 +88,7 @@ def place(case: ImageCase, config: ReconConfig, cache: Path, progress: Progress)
     Raises:
         ReconError: photos cannot be read, do not match, or fewer than two are placed.
     """
-    training = _load(case.scene, case.training)
-    heldout = _load(case.scene, case.heldout)
+    training, heldout = _load(case)
     photos = training if case.cameras == "true" else (*training, *heldout)
     matches = _matches(photos, config, cache, lambda done, total, text: progress(done, 2 * max(1, total), text))
     assert isinstance(matches.value, MatchGraph)
@@ -139,7 +138,7 @@ def dense_start(
     """
     parts = [to_json(config.matching), to_json(config.poses), to_json(config.dense), to_json(config.initialise)]
     versions = [VERSIONS[name] for name in ("matches", "cameras", "points")]
-    photos = [identities(_load(case.scene, names)) for names in (case.training, case.heldout)]
+    photos = [identities(part) for part in _load(case)]
     if case.cameras == "true":
         photos.pop()
         parts.append(case.scene.camera_numbers)
@@ -190,11 +189,12 @@ def _keep(made: Timed, path: Path) -> Timed:
     return made
 
 
-def _load(scene: BenchScene, paths: Sequence[str]) -> tuple[Photo, ...]:
-    found = load_photos([scene.folder / path for path in paths])
+def _load(case: ImageCase) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
+    """The training photos and those to predict, of which there may be a single one."""
+    found = load_photos([case.scene.folder / path for path in (*case.training, *case.heldout)])
     if found.rejected:
-        raise ReconError(f"{scene.name}: {found.rejected[0].reason}", "Mend the photo set.")
-    return found.photos
+        raise ReconError(f"{case.scene.name}: {found.rejected[0].reason}", "Mend the photo set.")
+    return found.photos[: len(case.training)], found.photos[len(case.training) :]
 
 
 def _warnings(scene: Reconstruction) -> tuple[str, ...]:

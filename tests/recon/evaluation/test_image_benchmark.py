@@ -81,6 +81,14 @@ def test_dense_depth_predicts_better_than_sparse_points_and_its_time_is_told(
     assert ours.matching_cpu_s == sfm.matching_cpu_s > 0
 
 
+def test_a_single_photo_may_be_kept_back(photo_set: Path, tmp_path: Path) -> None:
+    plan = plan_of(photo_set)
+    case = replace(next(plan.cases()), heldout=("images/1.png",))
+    placed = image_case.place(case, CONFIG, tmp_path, no_progress)
+    assert [view.name for view in placed.heldout] == ["1.png"]
+    assert len(placed.views) == 3
+
+
 def test_photo_render_and_error_are_kept_side_by_side(first: tuple[list[ImageRow], Path]) -> None:
     _, folder = first
     strips = sorted(path.name for path in (folder / "renders" / "ball_3_true_edgs").iterdir())
