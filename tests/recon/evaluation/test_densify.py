@@ -6,7 +6,7 @@ from recon.evaluation.densify import fit_with_densification, picture_gradient
 from splatting.camera import Camera
 from splatting.fit import FitConfig, TrainingView
 from splatting.gaussians import Gaussians, Splats
-from splatting.rasterize_torch import _blend_all, _colours, _front_to_back, _project
+from splatting.rasterize_torch import _blend_all, _colours, _front_to_back, project_gaussians
 from splatting.rasterizer import CameraTensors, create
 from tests.splatting.splat_scenes import random_splats, turned_camera
 
@@ -18,7 +18,9 @@ def _exact_picture_gradient(splats: Splats, camera: Camera, weight: torch.Tensor
     tensors = CameraTensors.of(camera, splats.means)
     everyone = torch.ones(len(splats.means), dtype=torch.bool)
     in_camera, keep = _front_to_back(splats, tensors.cam_from_world, 0.01, everyone)
-    means2d, covariances, _ = _project(splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera)
+    means2d, covariances, _ = project_gaussians(
+        splats.quats_wxyz[keep], splats.scales[keep], in_camera, tensors, camera
+    )
     means2d = means2d.detach().requires_grad_()
     colours = torch.cat([_colours(splats, keep, tensors.cam_from_world, 1), in_camera[:, 2:]], 1)
     blended, _ = _blend_all(means2d, covariances, splats.opacities[keep], colours, camera)
