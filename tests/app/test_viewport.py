@@ -9,12 +9,13 @@ import pytest
 import torch
 
 try:
-    from PyQt6.QtCore import QEventLoop, QPoint, Qt, QTimer
+    from PyQt6.QtCore import QPoint, Qt
     from PyQt6.QtGui import QGuiApplication, QImage
     from PyQt6.QtTest import QTest
     from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
     from app.viewport import Viewport
+    from tests.app.waiting import wait_until
 except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
     pytest.skip(f"no window on this machine: {missing}", allow_module_level=True)
 
@@ -43,29 +44,17 @@ def viewport(application: object) -> Iterator[Viewport]:
     widget.resize(WIDTH, HEIGHT)
     widget.set_background((0.0, 0.0, 0.0))
     widget.show()
-    _wait_until(lambda: widget.isVisible() and widget.width() == WIDTH)
+    wait_until(lambda: widget.isVisible() and widget.width() == WIDTH)
     yield widget
     widget.close()
     widget.deleteLater()
-
-
-def _wait_until(claim: Callable[[], bool], timeout_ms: int = 20_000) -> None:
-    loop = QEventLoop()
-    poll, limit = QTimer(), QTimer()
-    poll.timeout.connect(lambda: loop.quit() if claim() else None)
-    limit.setSingleShot(True)
-    limit.timeout.connect(loop.quit)
-    poll.start(5)
-    limit.start(timeout_ms)
-    loop.exec()
-    assert claim()
 
 
 def _wait_for(signal: object, action: Callable[[], object]) -> list[tuple]:
     got: list[tuple] = []
     signal.connect(lambda *values: got.append(values))  # type: ignore[attr-defined]
     action()
-    _wait_until(lambda: bool(got))
+    wait_until(lambda: bool(got))
     return got
 
 
@@ -181,7 +170,7 @@ def test_a_click_on_a_photo_looks_through_it(viewport: Viewport) -> None:
         lambda: QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=QPoint(int(at[0]), int(at[1]))),
     )
     assert picked == [("a.jpg",)]
-    _wait_until(lambda: not viewport.navigation.is_under_way)
+    wait_until(lambda: not viewport.navigation.is_under_way)
     assert viewport.photo == "a.jpg"
     expected = through_photo(photo.camera, 1.0, WIDTH, HEIGHT)
     assert np.allclose(viewport.view.cam_from_world, expected.cam_from_world)
@@ -239,14 +228,14 @@ def test_mouse_and_keys_move_the_view(viewport: Viewport) -> None:
     assert np.allclose(viewport.view.pivot, before.pivot)
     assert (viewport.view.center - before.center) @ before.R[0] < 0  # the scene follows the mouse to the right
     QTest.keyPress(viewport, Qt.Key.Key_W)
-    _wait_until(lambda: (viewport.view.center - before.center) @ before.R[2] > 0.05)
+    wait_until(lambda: (viewport.view.center - before.center) @ before.R[2] > 0.05)
     QTest.keyRelease(viewport, Qt.Key.Key_W)
-    _wait_until(lambda: not viewport.navigation.is_under_way)
+    wait_until(lambda: not viewport.navigation.is_under_way)
     QTest.keyClick(viewport, Qt.Key.Key_1)
-    _wait_until(lambda: not viewport.navigation.is_under_way)
+    wait_until(lambda: not viewport.navigation.is_under_way)
     assert np.allclose(viewport.view.R, np.diag([1, -1, -1]))
     QTest.keyClick(viewport, Qt.Key.Key_R)
-    _wait_until(lambda: not viewport.navigation.is_under_way)
+    wait_until(lambda: not viewport.navigation.is_under_way)
     assert viewport.view is viewport._home
 
 
@@ -271,7 +260,7 @@ def test_a_viewport_that_moves_to_another_window_draws_the_same(viewport: Viewpo
     other.resize(WIDTH, HEIGHT)
     other.show()
     viewport.show()
-    _wait_until(lambda: viewport.width() == WIDTH and viewport.isVisible())
+    wait_until(lambda: viewport.width() == WIDTH and viewport.isVisible())
     viewport.set_view(_front())
     assert np.array_equal(_pixels(viewport.screenshot()), before)
     viewport.setParent(None)
@@ -314,6 +303,6 @@ def test_a_turntable_gives_its_pictures_and_comes_back(viewport: Viewport) -> No
     viewport.set_view(_front())
     frames: dict[int, np.ndarray] = {}
     viewport.record_turntable(3, lambda index, image: frames.__setitem__(index, _pixels(image)))
-    _wait_until(lambda: len(frames) == 3 and viewport.view.R[2] @ _front().R[2] > 0.999)
+    wait_until(lambda: len(frames) == 3 and viewport.view.R[2] @ _front().R[2] > 0.999)
     assert np.abs(frames[0].astype(int) - frames[1]).mean() > 3
     assert np.abs(frames[1].astype(int) - frames[2]).mean() > 3

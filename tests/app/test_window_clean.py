@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 try:
-    from PyQt6.QtCore import QEventLoop, QPoint, Qt, QTimer
+    from PyQt6.QtCore import QPoint, Qt
     from PyQt6.QtGui import QGuiApplication
     from PyQt6.QtTest import QTest
     from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QWidget
@@ -20,6 +20,7 @@ try:
     from app.window_clean_panel import CleanPanel
     from app.window_settings import WindowSettings
     from app.window_tasks import Tasks
+    from tests.app.waiting import wait_until
 except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
     pytest.skip(f"no window on this machine: {missing}", allow_module_level=True)
 
@@ -68,23 +69,11 @@ def panel(application: object, out: Path) -> Iterator[CleanPanel]:
     both.deleteLater()
 
 
-def _wait_until(claim: Callable[[], bool], timeout_ms: int = 20_000) -> None:
-    loop = QEventLoop()
-    poll, limit = QTimer(), QTimer()
-    poll.timeout.connect(lambda: loop.quit() if claim() else None)
-    limit.setSingleShot(True)
-    limit.timeout.connect(loop.quit)
-    poll.start(5)
-    limit.start(timeout_ms)
-    loop.exec()
-    assert claim()
-
-
 def _wait_for(signal: object, action: Callable[[], object]) -> tuple:
     got: list[tuple] = []
     signal.connect(lambda *values: got.append(values))  # type: ignore[attr-defined]
     action()
-    _wait_until(lambda: bool(got))
+    wait_until(lambda: bool(got))
     return got[-1]
 
 
@@ -172,7 +161,7 @@ def test_deleting_can_be_undone_redone_and_saved(panel: CleanPanel, out: Path) -
     assert folder == out
     assert len(read_ply(out / "splats.ply")) == N - count
     assert len(open_clean_scene(out).history) == 1
-    _wait_until(lambda: panel.state.text().endswith("Saved."))
+    wait_until(lambda: panel.state.text().endswith("Saved."))
 
 
 def test_three_clicks_turn_the_scene_and_two_give_it_a_length(panel: CleanPanel, out: Path) -> None:
@@ -228,7 +217,7 @@ def test_weak_places_are_coloured_and_the_next_photo_is_told(panel: CleanPanel) 
     model.changed.emit()
     assert panel.suggestion.text() == "Take it from there."
     panel.go_there.click()
-    _wait_until(lambda: bool(np.allclose(panel._viewport.view.center, camera.center, atol=1e-6)))
+    wait_until(lambda: bool(np.allclose(panel._viewport.view.center, camera.center, atol=1e-6)))
 
 
 def test_nothing_may_be_deleted_whole_and_every_button_says_what_it_does(panel: CleanPanel) -> None:
@@ -258,11 +247,11 @@ def test_the_window_writes_what_was_cleaned_when_its_step_is_left_or_it_is_close
     count = len(read_ply(out / "splats.ply"))
     for number, leave in enumerate((lambda: window.go_to("save"), window.close), 1):
         window.go_to("clean")
-        _wait_until(lambda: cleaning.scene is not None and not cleaning.busy_with)
+        wait_until(lambda: cleaning.scene is not None and not cleaning.busy_with)
         cleaning.selection = np.arange(N) < 10 * number  # the first ten are out already the second time
         cleaning.delete()
         assert len(read_ply(out / "splats.ply")) == count - 10 * (number - 1)
         leave()
-        _wait_until(lambda: not cleaning.busy_with)
+        wait_until(lambda: not cleaning.busy_with)
         assert len(read_ply(out / "splats.ply")) == count - 10 * number
-    _wait_until(lambda: not window.isVisible())
+    wait_until(lambda: not window.isVisible())
