@@ -48,10 +48,12 @@ class Adam:
         for name, leaf in self.leaves.items():
             if leaf.grad is None:
                 continue
-            rate = torch.as_tensor(self.rates[name], dtype=leaf.dtype, device=leaf.device)
+            rate = self.rates[name]
             work = (leaf.detach(), leaf.grad, self._means[name], self._squares[name])
-            if leaf.device.type == "cpu" and leaf.dtype == torch.float32 and rate.ndim < leaf.ndim:
-                _step_native(*work, rate.expand(leaf.shape[1:]), self._num_steps)
+            one_per_row = isinstance(rate, Tensor) and rate.ndim == leaf.ndim
+            if leaf.device.type == "cpu" and leaf.dtype == torch.float32 and not one_per_row:
+                rates = torch.as_tensor(rate, dtype=leaf.dtype).expand(leaf.shape[1:])
+                _step_native(*work, rates, self._num_steps)
                 torch.autograd.graph.increment_version(leaf)
             else:
                 _step_torch(*work, rate, self._num_steps)
@@ -78,8 +80,11 @@ def _step_native(value: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, 
     _native.adam_step(*rows, rates, BETA1, BETA2, EPSILON, step, torch.get_num_threads())
 
 
-def _step_torch(value: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: Tensor, step: int) -> None:
+def _step_torch(value: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: float | Tensor, step: int) -> None:
     mean.lerp_(gradient, 1 - BETA1)
     square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
     root = square.sqrt().div_(math.sqrt(1 - BETA2**step)).add_(EPSILON)
-    value.sub_(rate * mean / root / (1 - BETA1**step))
+    if isinstance(rate, Tensor):
+        value.sub_(mean / root * (rate / (1 - BETA1**step)))
+    else:
+        value.addcdiv_(mean, root, value=-rate / (1 - BETA1**step))

@@ -22,6 +22,7 @@ from splatting.gaussians import Gaussians, Splats
 from splatting.losses import photometric_loss
 from splatting.rasterizer import Rasterizer, RenderOptions
 
+REPORT_EVERY = 10
 PRUNE_EVERY = 100
 DECAY_EVERY = 10
 MIN_OPACITY = 0.005  # below 1/255 a Gaussian is never drawn
@@ -220,7 +221,9 @@ def fit(
                 on_preview(Gaussians(**adam.leaves).detach())
         if on_step is not None:
             on_step(step, lambda: Gaussians(**adam.leaves).detach())
-        progress(step, num_steps, f"loss {loss.item():.4f}, {len(splats.means):,} Gaussians")
+        if step % REPORT_EVERY == 1:
+            message = f"loss {loss.item():.4f}, {len(splats.means):,} Gaussians"  # a GPU is waited for
+        progress(step, num_steps, message)
     return Gaussians(**adam.leaves).detach()
 
 

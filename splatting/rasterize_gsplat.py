@@ -84,27 +84,27 @@ def _draw(
     options: RenderOptions,
     degree: int | None,
 ) -> Render:
-    keep = drawable(splats, degree)
-    if not keep.any():
+    if not len(splats.means):
         return _empty(splats, camera, background, options.with_weights)
-    channels = [_colours(splats, keep, tensors.cam_from_world, degree)]
+    drawn = drawable(splats, degree)
+    channels = [_colours(splats, drawn, tensors.cam_from_world, degree)]
     if splats.features is not None:
-        channels.append(splats.features[keep])
-    geometry = (splats.means[keep], splats.quats_wxyz[keep], splats.scales[keep], splats.opacities[keep])
-    kept = Splats(*geometry, torch.cat(channels, 1))
+        channels.append(splats.features)
+    # The kernels skip what has no opacity; picking rows would wait for the GPU and copy all harmonics, forth and back.
+    opacities = torch.where(drawn, splats.opacities, torch.zeros_like(splats.opacities))
+    kept = Splats(splats.means, splats.quats_wxyz, splats.scales, opacities, torch.cat(channels, 1))
     behind = torch.cat([background, background.new_zeros(kept.colours.shape[1] - 3)])
     blended, alpha, meta = _rasterization(kept, camera, tensors, behind, options)
     depth = blended[..., -1]
-    everyone = splats.means.detach().new_zeros(len(keep))
     weights = _weights(kept, camera, tensors, options) if options.with_weights else None
     return Render(
         blended[..., :3],
         alpha,
         depth,
         _surface_depth(depth, alpha),
-        everyone.masked_scatter(keep, _radii(meta, camera)),
+        _radii(meta, camera),
         features=None if splats.features is None else blended[..., 3:-1],
-        weights=None if weights is None else everyone.masked_scatter(keep, weights),
+        weights=weights,
     )
 
 
@@ -131,12 +131,12 @@ def _rasterization(
     return channels[0], alphas[0, ..., 0], meta
 
 
-def _colours(splats: Splats, keep: Tensor, pose: Tensor, degree: int | None) -> Tensor:
-    """Colours [M, 3] of the Gaussians picked by `keep` [N]."""
+def _colours(splats: Splats, drawn: Tensor, pose: Tensor, degree: int | None) -> Tensor:
+    """Colours [N, 3]; undefined for Gaussians outside of `drawn` [N]."""
     if degree is None:
-        return splats.colours[keep]
-    directions = splats.means[keep] + pose[:3, :3].T @ pose[:3, 3]
-    return (spherical_harmonics(degree, directions, splats.colours[keep]) + 0.5).clamp(min=0)
+        return splats.colours
+    directions = splats.means + pose[:3, :3].T @ pose[:3, 3]
+    return (spherical_harmonics(degree, directions, splats.colours, drawn) + 0.5).clamp(min=0)
 
 
 def _weights(splats: Splats, camera: Camera, tensors: CameraTensors, options: RenderOptions) -> Tensor:

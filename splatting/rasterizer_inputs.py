@@ -45,10 +45,10 @@ def drawable(splats: Splats, degree: int | None) -> Tensor:
     Every parameter in use is finite, the quaternion is not zero and the opacity is in (0, 1].
     """
     colours = splats.colours if degree is None else splats.colours[:, : (degree + 1) ** 2]
-    rows = [splats.means, splats.scales, splats.opacities[:, None], colours]
+    rows = [splats.means, splats.scales, splats.opacities[:, None], colours.flatten(1)]
     if splats.features is not None:
         rows.append(splats.features)
-    is_finite = torch.stack([torch.isfinite(row).flatten(1).all(1) for row in rows]).all(0)
+    is_finite = torch.cat([row.detach() for row in rows], 1).isfinite().all(1)
     return is_finite & is_rotation(splats.quats_wxyz) & (splats.opacities > 0) & (splats.opacities <= 1)
 
 

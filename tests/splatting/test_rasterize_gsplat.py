@@ -101,10 +101,11 @@ def stand_in(
     return torch.cat([blended, render.depth[..., None]], -1)[None], render.alpha[None, ..., None], meta
 
 
-def harmonics(degree, directions, coefficients):
-    """gsplat's `spherical_harmonics` as it is documented: no half is added, nothing is clamped."""
+def harmonics(degree, directions, coefficients, masks):
+    """gsplat's `spherical_harmonics` as documented: no half is added, nothing clamped, what is masked is undefined."""
     bases = evaluate_bases(degree, directions / directions.norm(dim=1, keepdim=True))
-    return (bases[..., None] * coefficients[:, : bases.shape[1]]).sum(1)
+    colours = (bases[..., None] * coefficients[:, : bases.shape[1]]).sum(1)
+    return torch.where(masks[:, None], colours, torch.nan)
 
 
 @pytest.mark.parametrize("degree", [2, None], ids=["harmonics", "plain colours"])
