@@ -1,4 +1,4 @@
-"""Meshes as binary glTF 2.0: written, and read back exactly.
+"""Meshes as binary glTF 2.0; `recon.glb_reader` reads them.
 
 By hand rather than through trimesh, which cannot write KHR_materials_unlit, puts colours into 8 bits without making
 them linear, and knows no samplers of textures.
@@ -13,18 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from recon.mesh_geometry import vertex_normals, welded
-from recon.scene import Mesh, Texture
+from recon.mesh_geometry import vertex_normals
+from recon.scene import Mesh
 
 _FLOAT, _UINT = 5126, 5125  # glTF component types
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
 _SAMPLER = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}  # linear, mipmaps, clamped
 _JPEG_QUALITY = 95
-_LARGEST_TEXTURE_PX = 16384
-_DAMAGED = (
-    KeyError, IndexError, TypeError, AttributeError, OverflowError,
-    struct.error, json.JSONDecodeError, UnicodeDecodeError,
-)  # fmt: skip
 
 
 def srgb_to_linear(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -104,77 +99,3 @@ def _container(columns: dict[str, NDArray[Any]], faces: NDArray[np.int32], jpeg:
     binary = b"".join(padded)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
-
-
-def parse_glb(data: bytes, name: str) -> Mesh:
-    """The mesh in a file made by `glb_bytes`; a textured one has its seams closed and takes vertex colours from it.
-
-    Raises:
-        ValueError: the file is damaged, or of another layout.
-    """
-    try:
-        magic, version, total, text_length, kind = struct.unpack_from("<4sIII4s", data)
-        if (magic, version, kind) != (b"glTF", 2, b"JSON") or total != len(data):
-            raise ValueError(f"{name}: is no GLB file, or is cut off")
-        tree = json.loads(data[20 : 20 + text_length])
-        columns, faces = _columns(tree, data[20 + text_length + 8 :], name)
-        if "COLOR_0" in columns:
-            return Mesh(columns["POSITION"], faces, linear_to_srgb(columns["COLOR_0"]))
-        picture = tree["bufferViews"][tree["images"][0]["bufferView"]]
-        start = 20 + text_length + 8 + picture["byteOffset"]
-        rgb = _decode_picture(data[start : start + picture["byteLength"]], name)
-    except _DAMAGED as error:
-        raise ValueError(f"{name}: is a damaged GLB file, or one of another layout than ours") from error
-    return textured_mesh(columns["POSITION"], faces, Texture(rgb, columns["TEXCOORD_0"], faces))
-
-
-def _columns(
-    tree: dict[str, Any], binary: bytes, name: str
-) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int32]]:
-    """The attributes by name, and the faces."""
-    primitive = tree["meshes"][0]["primitives"][0]
-    indices = {**primitive["attributes"], "": primitive["indices"]}
-    widths = {"POSITION": 3, "NORMAL": 3, "COLOR_0": 3, "TEXCOORD_0": 2, "": 1}
-    if set(indices) not in ({"POSITION", "NORMAL", color, ""} for color in ("COLOR_0", "TEXCOORD_0")):
-        raise ValueError(f"{name}: is a GLB of another layout than ours")
-    columns = {}
-    for attribute, index in indices.items():
-        accessor, width = tree["accessors"][index], widths[attribute]
-        expected = (_FLOAT, f"VEC{width}") if attribute else (_UINT, "SCALAR")
-        if (accessor["componentType"], accessor["type"]) != expected:
-            raise ValueError(f"{name}: is a GLB of another layout than ours")
-        begin, length = tree["bufferViews"][accessor["bufferView"]]["byteOffset"], 4 * accessor["count"] * width
-        if not 0 <= begin <= begin + length <= len(binary):
-            raise ValueError(f"{name}: is a damaged GLB file: it promises more than it holds")
-        columns[attribute] = np.frombuffer(binary[begin : begin + length], "<f4" if attribute else "<u4")
-        columns[attribute] = columns[attribute].reshape(-1, width if attribute else 3)
-    faces = columns.pop("").astype(np.int64)
-    if len(faces) and faces.max() >= len(columns["POSITION"]):
-        raise ValueError(f"{name}: a face names a vertex that does not exist")
-    return {key: values.astype(np.float32) for key, values in columns.items()}, faces.astype(np.int32)
-
-
-def _decode_picture(data: bytes, name: str) -> NDArray[np.uint8]:
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if max(picture.size) > _LARGEST_TEXTURE_PX:
-                raise ValueError(f"{name}: its texture is larger than {_LARGEST_TEXTURE_PX} px")
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: its texture cannot be decoded") from error
-
-
-def textured_mesh(positions: NDArray[np.float32], faces: NDArray[np.int32], texture: Texture) -> Mesh:
-    """A mesh of a file that repeats vertices along seams: they are joined, and coloured as the texture is there.
-
-    Args:
-        positions: [U, 3], one for each row of the texture's uv.
-        faces: [F, 3] into them, the texture's.
-    """
-    vertices, row = welded(positions)
-    height, width = texture.rgb.shape[:2]
-    column = np.clip(texture.uv[:, 0] * width, 0, width - 1).astype(int)
-    line = np.clip(texture.uv[:, 1] * height, 0, height - 1).astype(int)
-    vertex_rgb = np.zeros((len(vertices), 3), np.uint8)
-    vertex_rgb[row] = texture.rgb[line, column]
-    return Mesh(vertices, row[faces], vertex_rgb, texture)

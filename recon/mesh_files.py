@@ -2,26 +2,22 @@
 
 import io
 import re
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.glb import glb_bytes, parse_glb, textured_mesh
+from recon.foreign_meshes import read_parts
+from recon.glb import glb_bytes
+from recon.glb_reader import read_glb
+from recon.mesh_parts import MeshPart, joined
 from recon.scene import Mesh, Texture
 from recon.whole_files import write_whole
 
-if TYPE_CHECKING:
-    import trimesh  # takes half a second: imported where it is used
-
 FORMATS = (".glb", ".ply", ".obj", ".stl", ".3mf")
-_GREY = 128
-# A 3MF file is a ZIP archive of XML. XML of triangles shrinks to about a fifth.
-_LARGEST_UNPACKED = 2_000_000_000
-_LARGEST_RATIO = 100
+_FARTHEST_UV = 1e5  # in repetitions of the picture: beyond, float32 has no places left within one
 
 
 def write_mesh(mesh: Mesh, path: Path) -> None:
@@ -43,7 +39,7 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
     elif suffix == ".obj":
         _write_obj(mesh, path)
     else:
-        import trimesh
+        import trimesh  # takes half a second
 
         colors = mesh.vertex_rgb if suffix == ".ply" else None
         whole: Any = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
@@ -74,62 +70,36 @@ def _write_obj(mesh: Mesh, path: Path) -> None:
 
 
 def read_mesh(path: Path) -> Mesh:
-    """Read a mesh: GLB as `write_mesh` writes it; the others through trimesh, grey where colourless.
+    """Read a mesh of any program.
 
-    Positions come back exactly, faces in their order; vertices that a texture's seams repeat in the file are joined.
+    Positions of what we wrote come back exactly, faces in their order; vertices that a texture's seams repeat in the
+    file are joined. Grey where colourless. What lies in several parts becomes one mesh with one texture.
 
     Raises:
-        ValueError: the file is damaged, promises more than it holds, holds no triangles, or is a GLB of another layout.
+        ValueError: the file is damaged, promises more than it holds, holds no triangles, or needs what is not read.
         OSError: it cannot be read.
     """
     suffix = path.suffix.lower()
-    mesh = parse_glb(path.read_bytes(), str(path)) if suffix == ".glb" else _from_trimesh(_load(path, suffix))
+    if suffix not in FORMATS:
+        raise ValueError(f"{path}: mesh files end in {', '.join(FORMATS)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    parts = read_glb(path) if suffix == ".glb" else read_parts(path)
     try:
+        for part in parts:
+            check_part(part)
+        mesh = joined(parts)
         check_mesh(mesh)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return mesh
 
 
-def _load(path: Path, suffix: str) -> "trimesh.Trimesh":
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    import trimesh
-
-    try:
-        if suffix == ".3mf":
-            _check_archive(path)
-        loaded = trimesh.load(path, process=False)
-        if isinstance(loaded, trimesh.Scene):
-            loaded = loaded.to_mesh()
-    except Exception as error:  # trimesh raises whatever its parsers meet in a damaged file
-        raise ValueError(f"{path}: cannot be read as a mesh; it is damaged, or not {suffix} inside") from error
-    if not isinstance(loaded, trimesh.Trimesh) or len(loaded.faces) == 0:
-        raise ValueError(f"{path}: holds no triangles")
-    return loaded
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse archives that unpack to far more than meshes do."""
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > min(_LARGEST_UNPACKED, _LARGEST_RATIO * path.stat().st_size):
-        raise ValueError("the archive unpacks to more than a mesh")
-
-
-def _from_trimesh(loaded: "trimesh.Trimesh") -> Mesh:
-    from trimesh.visual import ColorVisuals
-
-    vertices, faces = loaded.vertices.astype(np.float32), loaded.faces.astype(np.int32)
-    visual: Any = loaded.visual
-    picture = getattr(getattr(visual, "material", None), "image", None)
-    if picture is not None and visual.uv is not None and len(visual.uv) == len(vertices):
-        uv = np.stack([visual.uv[:, 0], 1 - visual.uv[:, 1]], axis=1).astype(np.float32)
-        return textured_mesh(vertices, faces, Texture(np.asarray(picture.convert("RGB")), uv, faces))
-    rgb = np.full((len(vertices), 3), _GREY, np.uint8)
-    if isinstance(visual, ColorVisuals) and visual.kind == "vertex":
-        rgb = np.asarray(visual.vertex_colors)[:, :3].astype(np.uint8)
-    return Mesh(vertices, faces, rgb)
+def check_part(part: MeshPart) -> None:
+    """Raise ValueError, saying why, unless a part can be joined with others."""
+    check_mesh(Mesh(part.vertices, part.faces, part.vertex_rgb))
+    if part.uv is not None and not (np.isfinite(part.uv).all() and np.abs(part.uv).max(initial=0) < _FARTHEST_UV):
+        raise ValueError("a place in the texture is not finite")
 
 
 def check_mesh(mesh: Mesh) -> None:

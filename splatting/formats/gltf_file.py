@@ -14,7 +14,7 @@ from splatting.formats.arrays import Floats
 
 _MAX_JSON_BYTES = 64 << 20
 _MAX_DEPTH = 64
-_COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5126: "<f4"}
+_COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
@@ -26,32 +26,85 @@ class GltfFile:
     description: dict[str, Any]
     binary: NDArray[np.uint8]
 
-    def accessor(self, index: object, width: int) -> Floats:
+    def accessor(self, index: object, width: int, *, allow_integers: bool = False) -> Floats:
         """Values [N, width] of an accessor as float32, normalised integers in [0, 1] or [-1, 1].
+
+        Args:
+            index: of the accessor.
+            width: numbers in a row.
+            allow_integers: whether integers that are not normalised may stand for themselves.
 
         Raises:
             ValueError: it has another width, is sparse, damaged, or reaches beyond the data.
         """
-        accessor = self._item("accessors", index)
-        kind = accessor.get("componentType")
-        is_float = kind == 5126
-        if _WIDTHS.get(str(accessor.get("type"))) != width or kind not in _COMPONENTS or "sparse" in accessor:
-            raise ValueError(f"{self.path}: an accessor is of a kind that is not read")
-        if not is_float and accessor.get("normalized") is not True:
+        accessor = self.item("accessors", index)
+        data, is_normalised = self._stored(accessor, width), accessor.get("normalized") is True
+        if data.dtype.kind != "f" and not is_normalised and not allow_integers:
             raise ValueError(f"{self.path}: an accessor of integers is not normalised")
-        view = self._item("bufferViews", accessor.get("bufferView"))
+        values = data.astype(np.float32)
+        if data.dtype.kind == "f" or not is_normalised:
+            return values
+        return np.maximum(values / np.iinfo(data.dtype).max, -1)
+
+    def integers(self, index: object) -> NDArray[np.int64]:
+        """Values [N] of an accessor of whole numbers.
+
+        Raises:
+            ValueError: it holds anything else, is sparse, damaged, or reaches beyond the data.
+        """
+        data = self._stored(self.item("accessors", index), 1)
+        if data.dtype.kind != "u":
+            raise ValueError(f"{self.path}: the indices of a primitive are no whole numbers")
+        return data[:, 0].astype(np.int64)
+
+    def width(self, index: object) -> int:
+        """Numbers in a row of an accessor; 0 if it is of a kind that is not read."""
+        return _WIDTHS.get(str(self.item("accessors", index).get("type")), 0)
+
+    def count(self, index: object) -> int:
+        """Rows that an accessor promises.
+
+        Raises:
+            ValueError: there is no such accessor, or it does not say.
+        """
+        return self._whole(self.item("accessors", index), "count")
+
+    def view(self, index: object) -> bytes:
+        """The bytes of a buffer view.
+
+        Raises:
+            ValueError: there is none, or it reaches beyond the data.
+        """
+        start, length, _ = self._extent(index)
+        return self.binary[start : start + length].tobytes()
+
+    def _stored(self, accessor: dict[str, Any], width: int) -> NDArray[Any]:
+        """The numbers [N, width] of an accessor as they lie in the file."""
+        kind = accessor.get("componentType")
+        if not isinstance(kind, int) or kind not in _COMPONENTS or "sparse" in accessor:
+            raise ValueError(f"{self.path}: an accessor is of a kind that is not read")
+        if _WIDTHS.get(str(accessor.get("type"))) != width:
+            raise ValueError(f"{self.path}: the rows of an accessor are not as long as they should be")
+        start, length, stride = self._extent(accessor.get("bufferView"))
         dtype = np.dtype(_COMPONENTS[kind])
         count, offset = self._whole(accessor, "count"), self._whole(accessor, "byteOffset", 0)
-        start, length = self._whole(view, "byteOffset", 0), self._whole(view, "byteLength")
-        stride = self._whole(view, "byteStride", 0) or dtype.itemsize * width
+        stride = stride or dtype.itemsize * width
         end = offset + (count - 1) * stride + dtype.itemsize * width if count else offset
-        if self._whole(view, "buffer") != 0 or stride < dtype.itemsize * width:
-            raise ValueError(f"{self.path}: an accessor does not lie in the binary part of the file")
-        if end > length or start + length > len(self.binary):
+        if stride < dtype.itemsize * width:
+            raise ValueError(f"{self.path}: the rows of an accessor overlap")
+        if end > length:
             raise ValueError(f"{self.path}: {count} values promised, which reach beyond the data")
-        data = np.ndarray((count, width), dtype, self.binary, start + offset, (stride, dtype.itemsize))
-        values = data.astype(np.float32)
-        return values if is_float else np.maximum(values / np.iinfo(dtype).max, -1)
+        return np.ndarray((count, width), dtype, self.binary, start + offset, (stride, dtype.itemsize))
+
+    def _extent(self, index: object) -> tuple[int, int, int]:
+        """First byte, length and stride of a buffer view; stride 0 where it has none."""
+        view = self.item("bufferViews", index)
+        start, length = self._whole(view, "byteOffset", 0), self._whole(view, "byteLength")
+        if self._whole(view, "buffer") != 0:
+            raise ValueError(f"{self.path}: its data do not all lie in the binary part of the file")
+        if start + length > len(self.binary):
+            raise ValueError(f"{self.path}: {length} bytes promised, which reach beyond the data")
+        return start, length, self._whole(view, "byteStride", 0)
 
     def primitives(self) -> Iterator[tuple[dict[str, Any], NDArray[np.float64]]]:
         """Primitives of the meshes in the scene, each with `world_from_node` [4, 4] of its node.
@@ -59,18 +112,18 @@ class GltfFile:
         Raises:
             ValueError: the scene is damaged, or one of its nodes hangs from two others or from itself.
         """
-        scene = self._item("scenes", self.description.get("scene", 0))
+        scene = self.item("scenes", self.description.get("scene", 0))
         stack = [(node, np.eye(4), 0) for node in self._list(scene, "nodes")]
         seen: set[int] = set()
         while stack:
             index, world_from_parent, depth = stack.pop()
-            node = self._item("nodes", index)
+            node = self.item("nodes", index)
             if index in seen or depth > _MAX_DEPTH:
                 raise ValueError(f"{self.path}: its nodes are no tree, or too deep a one")
             seen.add(index)
             world_from_node = world_from_parent @ self._parent_from_node(node)
             if "mesh" in node:
-                for primitive in self._list(self._item("meshes", node["mesh"]), "primitives"):
+                for primitive in self._list(self.item("meshes", node["mesh"]), "primitives"):
                     yield self._dict(primitive), world_from_node
             stack += [(child, world_from_node, depth + 1) for child in self._list(node, "children")]
 
@@ -94,7 +147,12 @@ class GltfFile:
         placed[:3, 3] = self._numbers(node.get("translation", (0, 0, 0)), 3)
         return placed
 
-    def _item(self, kind: str, index: object) -> dict[str, Any]:
+    def item(self, kind: str, index: object) -> dict[str, Any]:
+        """One of the things that its description lists, as "nodes" or "materials".
+
+        Raises:
+            ValueError: there is none of that index.
+        """
         items = self._list(self.description, kind)
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(items):
             raise ValueError(f"{self.path}: {index!r} is none of its {len(items)} {kind}")

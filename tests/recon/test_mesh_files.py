@@ -220,16 +220,10 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     data = glb_bytes(icosphere())
     for name, content in {"cut": data[:-10], "empty": b"", "text": b"hello there, this is no GLB" * 3}.items():
         (tmp_path / f"{name}.glb").write_bytes(content)
-        with pytest.raises(ValueError, match="GLB"):
+        with pytest.raises(ValueError, match=r"binary glTF|damaged"):
             read_mesh(tmp_path / f"{name}.glb")
     (tmp_path / "a.ply").write_bytes(b"\x00\x01nonsense")
     with pytest.raises(ValueError, match="cannot be read"):
         read_mesh(tmp_path / "a.ply")
     with pytest.raises(FileNotFoundError):
         read_mesh(tmp_path / "absent.ply")
-
-
-def test_a_foreign_glb_is_refused_not_misread(tmp_path: Path) -> None:
-    (tmp_path / "a.glb").write_bytes(trimesh.creation.box().export(file_type="glb"))
-    with pytest.raises(ValueError, match="layout"):
-        read_mesh(tmp_path / "a.glb")
