@@ -74,6 +74,7 @@ _FORMATS = {
         SaveFormat("stl", "mesh without colours (STL)", ".stl", _file("mesh.glb", 1.8)),
         SaveFormat("3mf", "mesh for printers (3MF)", ".3mf", _unknown),
         SaveFormat("mesh-ply", "mesh (PLY)", ".ply", _file("mesh.glb")),
+        SaveFormat("usdz", "mesh for iPhone, iPad and Mac (USDZ)", ".usdz", _file("mesh.glb", 2.5)),
         SaveFormat("colmap", "cameras, points and photos (COLMAP folder)", "", _folder),
         SaveFormat("colmap-bin", "the same, binary", "", _folder),
         SaveFormat("transforms", "transforms.json and photos, as nerfstudio reads them", "", _folder),
@@ -84,7 +85,11 @@ _FORMATS = {
 _PURPOSES = (
     ("Look at it in a browser", "One file to open, mail or put on a web site.", ("html",)),
     ("3D print", "For a slicer; set the real size there.", ("stl", "3mf", "obj", "glb")),
-    ("Blender or a game engine", "A mesh that Blender, Unity, Unreal and Godot import.", ("glb", "obj", "mesh-ply")),
+    (
+        "Blender or a game engine",
+        "A mesh that Blender, Unity, Unreal and Godot import.",
+        ("glb", "obj", "mesh-ply", "usdz"),
+    ),
     (
         "Other splat tools",
         "For SuperSplat, PlayCanvas, Unity plug-ins and viewers of 3D Gaussian splats.",

@@ -206,6 +206,7 @@ EXPORTERS: dict[str, Exporter] = {
     "stl": _mesh(".stl", for_printing=True),
     "3mf": _mesh(".3mf", for_printing=True),
     "mesh-ply": _mesh(".ply"),
+    "usdz": _mesh(".usdz"),
     "colmap": _cameras("export_colmap", "colmap", *_COLMAP_FILES),
     "colmap-bin": _cameras("export_colmap_binary", "colmap", *_COLMAP_FILES),
     "transforms": _cameras("export_transforms", "transforms", *_COLMAP_FILES),

@@ -1,4 +1,4 @@
-"""Mesh files: GLB, PLY, OBJ, STL and 3MF, written whole or not at all."""
+"""Mesh files: GLB, PLY, OBJ, STL and 3MF, read and written; USDZ written. Whole or not at all."""
 
 import io
 import re
@@ -14,28 +14,32 @@ from recon.glb import glb_bytes
 from recon.glb_reader import read_glb
 from recon.mesh_parts import MeshPart, joined
 from recon.scene import Mesh, Texture
+from recon.usdz import usdz_bytes
 from recon.whole_files import write_whole
 
 FORMATS = (".glb", ".ply", ".obj", ".stl", ".3mf")
+WRITTEN_FORMATS = (*FORMATS, ".usdz")
 _FARTHEST_UV = 1e5  # in repetitions of the picture: beyond, float32 has no places left within one
 
 
 def write_mesh(mesh: Mesh, path: Path) -> None:
     """Write a mesh in the format that the file name ends with.
 
-    GLB and OBJ hold the texture, OBJ in a PNG beside it, named by an MTL file beside it; without a texture they hold
-    the colours of the vertices, as PLY does always. STL and 3MF hold the shape only. The world frame (+Y up,
+    GLB, OBJ and USDZ hold the texture, OBJ in a PNG beside it, named by an MTL file beside it; without a texture they
+    hold the colours of the vertices, as PLY does always. STL and 3MF hold the shape only. The world frame (+Y up,
     right-handed) is that of glTF, so positions stay as they are.
 
     Raises:
         ValueError: no such format, or the mesh has no faces, indices out of range or values that are not finite.
     """
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"mesh files end in {', '.join(FORMATS)}, got {path.name}")
+    if suffix not in WRITTEN_FORMATS:
+        raise ValueError(f"mesh files end in {', '.join(WRITTEN_FORMATS)}, got {path.name}")
     check_mesh(mesh)
     if suffix == ".glb":
         write_whole(path, glb_bytes(mesh))
+    elif suffix == ".usdz":
+        write_whole(path, usdz_bytes(mesh))
     elif suffix == ".obj":
         _write_obj(mesh, path)
     else:

@@ -66,6 +66,12 @@ def test_the_mesh_comes_back_from_every_mesh_format(project: Path, format: str) 
         export(project, format, project / "mesh.doc")
 
 
+def test_the_mesh_goes_to_phones(project: Path) -> None:
+    assert export(project, "usdz") == project / "export" / "mesh.usdz"
+    with pytest.raises(ReconError, match="must end in"):
+        export(project, "usdz", project / "mesh.usd")
+
+
 @pytest.mark.parametrize("format", ["stl", "3mf"])
 def test_what_is_printed_stands_on_its_feet_in_millimetres(project: Path, format: str) -> None:
     upright = read_mesh(export(project, format))
