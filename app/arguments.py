@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recon.errors import ReconError
+
 
 class ArgumentParser(argparse.ArgumentParser):
     """A parser whose errors are one sentence and a hint on stderr, with exit code 2; options are never abbreviated."""
@@ -89,3 +91,26 @@ def existing_path(text: str) -> Path:
     if not exists:
         raise argparse.ArgumentTypeError(f"names {text}, which does not exist")
     return path
+
+
+def check_unused(destination: Path, *, may_replace: bool = False, source: Path | None = None) -> None:
+    """Refuse a place to write at which there already is something.
+
+    Args:
+        destination: file, or folder, to be written.
+        may_replace: whether a file may be replaced; a folder never is.
+        source: what it is made from, which is not replaced either.
+
+    Raises:
+        ReconError: there is something, or no folder to write into.
+    """
+    if not destination.parent.is_dir():
+        raise ReconError(f"The folder {destination.parent} does not exist.", "Make it, or name another place.")
+    if not destination.exists():
+        return
+    if source is not None and destination.samefile(source):
+        raise ReconError(f"{destination} is the file to read.", "Name another one to write.")
+    if destination.is_dir():
+        raise ReconError(f"{destination} is a folder.", "Name a file in it.")
+    if not may_replace:
+        raise ReconError(f"{destination} exists already.", "Name another place, or add --overwrite.")

@@ -19,7 +19,7 @@ COMMANDS = {
     "align": Command("app.align", "turn a finished project upright, and give it real lengths"),
     "clean": Command("app.clean", "take out floaters, or all but a box; every step can be undone"),
     "export": Command("app.export", "write the splats, the mesh or the cameras in another format"),
-    "convert": Command("app.convert", "a file of splats in another format: ply, splat, spz, sog, glb"),
+    "convert": Command("app.convert", "a file of splats or a mesh in another format"),
     "render": Command("app.render", "pictures from given cameras, or a turntable film"),
     "evaluate": Command("app.evaluate", "compare with known cameras; image quality on held-out photos"),
     "benchmark": Command("app.benchmark", "measure the cameras on photo sets with known ones"),

@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 
-from app.arguments import ArgumentParser, existing_path, one_of
+from app.arguments import ArgumentParser, check_unused, existing_path, one_of
+from app.convert import UPS
 from recon.export import EXPORTERS
 
 EXAMPLES = (
-    "handful export out/room --to ply -o room.ply        Gaussian splats, as they lie in the project",
+    "handful export out/room --to ply -o room.ply        Gaussian splats, for SuperSplat, Blender and others",
+    "handful export out/room --to ply --y-out up         the same as they lie in the project, as the mesh and cameras",
     "handful export out/room --to spz -o room.spz        a fifth of the size; also splat, sog, splat-glb",
     "handful export out/room --to glb -o room.glb        the mesh",
     "handful export out/room --to obj -o room.obj        the same with .mtl and .png; also stl, 3mf, mesh-ply",
@@ -19,12 +21,19 @@ EXAMPLES = (
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse what follows `handful export`."""
     parser = ArgumentParser(
-        "handful export", description="Write the splats, the mesh or the cameras of a project.", examples=EXAMPLES
+        "handful export",
+        description="Write the splats, the mesh or the cameras of a project.\n\n"
+        "y points up in a project, and so in its mesh and cameras. Splats are turned to where programs expect y in\n"
+        "files of the format: down in ply, compressed-ply, splat and sog, up in spz and splat-glb.",
+        examples=EXAMPLES,
     )
     parser.add_argument("project", type=existing_path, metavar="OUT", help="project folder")
     parser.add_argument("--to", required=True, dest="format", type=one_of(*EXPORTERS), metavar="FORMAT",
                         help=", ".join(EXPORTERS))  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: in OUT/export")
+    parser.add_argument("--y-out", type=one_of("up", "down"), metavar="up|down",
+                        help="where y is to point in a file of splats")  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     return parser.parse_args(arguments)
 
 
@@ -33,7 +42,10 @@ def run(parsed: argparse.Namespace) -> int:
     from app.late_progress import late_progress
     from recon.export import export
 
+    output, exporter = parsed.output, EXPORTERS[parsed.format]
+    if output is not None and not output.is_dir() and output.exists() and not exporter.is_folder:
+        check_unused(output, may_replace=parsed.overwrite)
     with late_progress() as progress:
-        made = export(parsed.project, parsed.format, parsed.output, progress=progress)
+        made = export(parsed.project, parsed.format, output, up=UPS[parsed.y_out], progress=progress)
     print(made)
     return 0

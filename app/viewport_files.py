@@ -5,13 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from app.file_kinds import SUFFIXES, holds_splats
 from app.viewport_data import MeshArrays, PhotoFrustum, PreparedSplats, prepare_mesh, prepare_splats
 from recon.errors import ReconError
-
-SPLAT_SUFFIXES = (".ply", ".splat", ".spz", ".sog", ".glb")
-MESH_SUFFIXES = (".glb", ".ply", ".obj", ".stl", ".3mf")
-SUFFIXES = tuple(sorted({*SPLAT_SUFFIXES, *MESH_SUFFIXES}))
-_HEADER_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ def read_shown(path: Path, *, is_ours: bool = False) -> PreparedSplats | MeshArr
     if suffix not in SUFFIXES:
         raise ReconError(f"{path.name} is of no kind that can be shown.", f"These can: {', '.join(SUFFIXES)}.")
     try:
-        if _holds_splats(path):
+        if holds_splats(path):
             from splatting.formats import read_splats  # torch takes a second to load
 
             return prepare_splats(read_splats(path, up="+y" if is_ours else None))
@@ -79,15 +75,3 @@ def read_photos(folder: Path) -> tuple[PhotoFrustum, ...]:
         rgb = np.asarray(iio.imread(path))[..., :3] if path.is_file() else None
         photos.append(PhotoFrustum(name, distorted.camera, rgb))
     return tuple(photos)
-
-
-def _holds_splats(path: Path) -> bool:
-    """By the name; PLY and GLB files hold either, which their headers tell."""
-    suffix = path.suffix.lower()
-    if suffix not in MESH_SUFFIXES:
-        return True
-    if suffix not in SPLAT_SUFFIXES:
-        return False
-    with path.open("rb") as file:
-        head = file.read(_HEADER_BYTES)
-    return any(mark in head for mark in (b"f_dc_0", b"packed_position", b"KHR_gaussian_splatting"))

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.file_kinds import SUFFIXES
 from app.pair_lines import PairLines, load_pair
 from app.photo_inspection import inspect_photo
 from app.project_files import is_project
@@ -24,7 +25,6 @@ from app.project_model import ProjectModel
 from app.project_notice import Notice
 from app.project_steps import STEPS, Step, describe_steps
 from app.run_estimate import PRESET_WORK, pace_of
-from app.viewport_files import SUFFIXES
 from app.window_build_panel import BuildPanel
 from app.window_camera_panel import CameraPanel
 from app.window_clean_step import CleanStep

@@ -9,12 +9,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recon.errors import ReconError
 from recon.progress import Progress, no_progress
+
+if TYPE_CHECKING:  # torch takes a second to load
+    from splatting.formats.frames import Up
+    from splatting.gaussians import Gaussians
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Exporter:
         load: reads it from the project; ValueError or OSError if it is damaged.
         save: writes what was loaded, whole or not at all; ValueError if this format cannot hold it.
         is_folder: whether a folder is written.
+        up: of splats, where y points in such files by custom; None: y points where it does in the project.
     """
 
     what: str
@@ -38,32 +43,52 @@ class Exporter:
     load: Callable[[Path], Any]
     save: Callable[[Any, Path, Progress], None]
     is_folder: bool = False
+    up: "Up | None" = None
+
+    def check_name(self, destination: Path) -> None:
+        """Raise ReconError if a file's name does not end as other programs expect."""
+        suffix = "" if self.is_folder else Path(self.default_name).suffix
+        if suffix and destination.suffix.lower() != suffix:
+            raise ReconError(
+                f"{destination.name} must end in {suffix} for this format.", f"Name it {destination.stem}{suffix}."
+            )
 
 
+_OWN_FILES = ("project.json", "splats.ply", "mesh.glb", "points.ply", "cameras.json", "report.json", "report.html")
 _COLMAP_FILES = tuple(f"cameras/{name}.txt" for name in ("cameras", "images", "points3D"))
 
 
-def export(project: Path, format: str, destination: Path | None = None, *, progress: Progress = no_progress) -> Path:
+def export(
+    project: Path,
+    format: str,
+    destination: Path | None = None,
+    *,
+    up: "Up | None" = None,
+    progress: Progress = no_progress,
+) -> Path:
     """Write a result of a project folder in a format of `EXPORTERS`.
 
-    "ply" is the 3DGS PLY and "glb" the mesh, both as they lie in the project. The other splat formats are those of
-    `splatting.formats`, with up where other programs expect it; "stl" and "3mf" have Z up and are in millimetres where
-    the unit is known. "colmap", "colmap-bin" and "transforms" are folders with the cameras and the undistorted photos,
-    see `recon.camera_exports`; "html" is a page that shows the splats, see `recon.html_viewer`.
+    "glb" is the mesh as it lies in the project. The splat formats are those of `splatting.formats`, with up where other
+    programs expect it in such files, for PLY at -y; meshes and cameras have it at +y, as the project has. "stl" and
+    "3mf" have Z up and are in millimetres where the unit is known. "colmap", "colmap-bin" and "transforms" are folders
+    with the cameras and the undistorted photos, see `recon.camera_exports`; "html" is a page that shows the splats, see
+    `recon.html_viewer`.
 
     Args:
         project: the project folder.
         format: a key of `EXPORTERS`.
         destination: file, or folder for formats that are one, to write; if None, or an existing folder for a file
             format, a name of our own there (None: in `project/export`). What stands there is replaced, folders only if
-            this made them.
+            this made them. The project's own files are not.
+        up: where y is to point in a file of splats; None: where it does by custom.
         progress: called by formats that take long.
 
     Returns:
         Where it was written.
 
     Raises:
-        ReconError: there is no such project, its stage was not run or is damaged, or the destination cannot be written.
+        ReconError: there is no such project, its stage was not run or is damaged, the destination cannot be written or
+            has another ending than such files, or `up` was said of what holds no splats.
         ValueError: there is no such format.
     """
     if format not in EXPORTERS:
@@ -71,11 +96,16 @@ def export(project: Path, format: str, destination: Path | None = None, *, progr
     exporter = EXPORTERS[format]
     if not (project / "project.json").is_file():
         raise ReconError(f"{project} is no project folder.", "Name the folder that was given to reconstruct with -o.")
-    loaded = _load(project, exporter)
+    if up is not None and exporter.up is None:
+        raise ReconError(f"Where y points cannot be chosen for {format}.", "It can for formats of splats.")
     if destination is None:
         destination = project / "export" / exporter.default_name
     elif not exporter.is_folder and destination.is_dir():
         destination = destination / exporter.default_name
+    exporter.check_name(destination)
+    _check_not_own(project, destination, exporter)
+    loaded = _load(project, exporter)
+    loaded = (loaded, up or exporter.up) if exporter.up else loaded
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         exporter.save(loaded, destination, progress)
@@ -88,6 +118,17 @@ def export(project: Path, format: str, destination: Path | None = None, *, progr
             f"The {exporter.what} cannot be written as {format}: {error}.", "Try another format."
         ) from error
     return destination
+
+
+def _check_not_own(project: Path, destination: Path, exporter: Exporter) -> None:
+    """Refuse to replace what the project itself is made of; copying a file onto itself does not."""
+    own = next((project / name for name in _OWN_FILES if _is_same(destination, project / name)), None)
+    if own is not None and not (exporter.save is _copy_file and exporter.needs == (own.name,)):
+        raise ReconError(f"{destination} is a file of the project itself.", "Name another place with -o.")
+
+
+def _is_same(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and a.samefile(b)
 
 
 def _load(project: Path, exporter: Exporter) -> Any:
@@ -111,11 +152,6 @@ def _read_splats(project: Path) -> Any:
     return read_ply(project / "splats.ply")
 
 
-def _checked_splats_file(project: Path) -> Path:
-    _read_splats(project)
-    return project / "splats.ply"
-
-
 def _checked_mesh_file(project: Path) -> Path:
     from recon.mesh_files import read_mesh
 
@@ -124,13 +160,19 @@ def _checked_mesh_file(project: Path) -> Path:
 
 
 def _write_splats(suffix: str) -> Callable[[Any, Path, Progress], None]:
-    """Writes a splat format to a file of any name."""
+    """Writes splats and where y is to point."""
 
-    def save(gaussians: Any, destination: Path, progress: Progress) -> None:
+    def save(splats_and_up: "tuple[Gaussians, Up]", destination: Path, progress: Progress) -> None:
         from splatting.formats import FORMATS
         from splatting.formats.frames import between
+        from splatting.formats.ply import write_ply
 
-        FORMATS[suffix].write(between(gaussians, "+y", FORMATS[suffix].up), destination, progress)
+        splats, up = splats_and_up
+        turned = between(splats, "+y", up)
+        if suffix == ".ply":
+            write_ply(turned, destination, up=up)
+        else:
+            FORMATS[suffix].write(turned, destination, progress)
 
     return save
 
@@ -159,8 +201,9 @@ def _through(module: str, function: str) -> Callable[[Any, Path, Progress], None
     return save
 
 
-def _splats(suffix: str, default_name: str) -> Exporter:
-    return Exporter("Gaussian splats", "splats", ("splats.ply",), default_name, _read_splats, _write_splats(suffix))
+def _splats(suffix: str, up: "Up") -> Exporter:
+    save = _write_splats(suffix)
+    return Exporter("Gaussian splats", "splats", ("splats.ply",), f"splats{suffix}", _read_splats, save, up=up)
 
 
 def _mesh(suffix: str, *, for_printing: bool = False) -> Exporter:
@@ -173,8 +216,6 @@ def _mesh(suffix: str, *, for_printing: bool = False) -> Exporter:
     def save(mesh: Any, destination: Path, progress: Progress) -> None:
         from recon.mesh_files import write_mesh
 
-        if destination.suffix.lower() != suffix:
-            raise ValueError(f"the file's name must end in {suffix}")
         write_mesh(mesh, destination)
 
     return Exporter("mesh", "mesh", ("mesh.glb",), f"mesh{suffix}", load, save)
@@ -195,12 +236,12 @@ def _cameras(function: str, default_name: str, *needs: str, is_folder: bool = Tr
 
 
 EXPORTERS: dict[str, Exporter] = {
-    "ply": Exporter("Gaussian splats", "splats", ("splats.ply",), "splats.ply", _checked_splats_file, _copy_file),
-    "compressed-ply": _splats(".compressed.ply", "splats.compressed.ply"),
-    "splat": _splats(".splat", "splats.splat"),
-    "spz": _splats(".spz", "splats.spz"),
-    "sog": _splats(".sog", "splats.sog"),
-    "splat-glb": _splats(".glb", "splats.glb"),
+    "ply": _splats(".ply", "-y"),
+    "compressed-ply": _splats(".compressed.ply", "-y"),
+    "splat": _splats(".splat", "-y"),
+    "spz": _splats(".spz", "+y"),
+    "sog": _splats(".sog", "-y"),
+    "splat-glb": _splats(".glb", "+y"),
     "glb": Exporter("mesh", "mesh", ("mesh.glb",), "mesh.glb", _checked_mesh_file, _copy_file),
     "obj": _mesh(".obj"),
     "stl": _mesh(".stl", for_printing=True),

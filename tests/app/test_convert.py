@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import trimesh
 
 from app.cli import run_command
 from app.late_progress import PATIENCE_S, late_progress
 from app.progress_display import Quiet
 from recon.errors import ReconError
+from recon.mesh_files import read_mesh
 from recon.progress import PipelineEvent
 from splatting.formats import read_splats, write_splats
+from splatting.formats.ply import read_ply
 from tests.splat_files import random_gaussians
 
 
@@ -40,10 +43,10 @@ def test_where_y_points_can_be_said_for_both_files(tmp_path: Path) -> None:
     ("source", "content", "destination", "words"),
     [
         ("a.ply", b"ply\nnothing", "b.spz", "header has no end"),
-        ("a.docx", b"", "b.spz", "is not named as a file of Gaussians"),
+        ("a.docx", b"", "b.spz", "is of no kind that can be read"),
         ("a.spz", b"NGSP", "b.ply", "ends within its header"),
         ("a.sog", b"PK", "b.ply", "is no zip archive"),
-        ("a.ply", b"", "b.docx", "is not named as a file of Gaussians"),
+        ("a.ply", b"", "b.docx", "is not named as a file of splats"),
     ],
 )
 def test_files_that_are_none_are_refused_in_a_sentence(
@@ -61,9 +64,62 @@ def test_folders_are_neither_read_nor_overwritten(tmp_path: Path) -> None:
     write_splats(random_gaussians(3), tmp_path / "a.ply")
     with pytest.raises(ReconError, match="cannot be read"):
         run_command(["convert", str(tmp_path / "folder.ply"), str(tmp_path / "b.ply")])
-    with pytest.raises(ReconError, match="cannot be written"):
-        run_command(["convert", str(tmp_path / "a.ply"), str(tmp_path / "folder.ply")])
+    with pytest.raises(ReconError, match="is a folder"):
+        run_command(["convert", str(tmp_path / "a.ply"), str(tmp_path / "folder.ply"), "--overwrite"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "folder.ply"]
+
+
+def test_a_mesh_becomes_another_but_no_splats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trimesh.creation.box().export(tmp_path / "a.glb")
+    names = ["a.glb", "b.obj", "c.ply", "d.3mf", "e.stl", "f.glb"]
+    for source, destination in itertools.pairwise(names):
+        assert run_command(["convert", str(tmp_path / source), str(tmp_path / destination)]) == 0
+    back = read_mesh(tmp_path / "f.glb")
+    assert trimesh.Trimesh(back.vertices, back.faces).volume == pytest.approx(1)
+    for name in ("g.spz", "g.splat"):
+        with pytest.raises(ReconError, match="not named as a file of a mesh"):
+            run_command(["convert", str(tmp_path / "b.obj"), str(tmp_path / name)])
+    with pytest.raises(ReconError, match="of splats only"):
+        run_command(["convert", str(tmp_path / "b.obj"), str(tmp_path / "g.ply"), "--y", "up"])
+    write_splats(random_gaussians(3), tmp_path / "h.ply")
+    with pytest.raises(ReconError, match="not named as a file of splats"):
+        run_command(["convert", str(tmp_path / "h.ply"), str(tmp_path / "g.obj")])
+    assert not list(tmp_path.glob("g.*"))
+
+
+def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.ply", tmp_path / "b.spz"
+    write_splats(random_gaussians(3), a)
+    b.write_bytes(b"mine")
+    before = a.read_bytes()
+    for words, arguments in (
+        ("exists already", [a, b]),
+        ("is the file to read", [a, a, "--overwrite"]),
+        ("folder .* does not exist", [a, tmp_path / "none" / "c.spz"]),
+    ):
+        with pytest.raises(ReconError, match=words):
+            run_command(["convert", *map(str, arguments)])
+    assert (a.read_bytes(), b.read_bytes()) == (before, b"mine")
+    assert run_command(["convert", str(a), str(b), "--overwrite"]) == 0
+    assert len(read_splats(b)) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "b.spz"]
+
+
+def test_exports_point_y_where_one_says_and_replace_nothing_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "project.json").write_text("{}")
+    gaussians = random_gaussians(3)
+    write_splats(gaussians, tmp_path / "splats.ply")
+    command = ["export", str(tmp_path), "--to", "ply", "-o", str(tmp_path / "room.ply")]
+    assert run_command(command) == 0
+    with pytest.raises(ReconError, match="exists already"):
+        run_command(command)
+    assert read_ply(tmp_path / "room.ply").means[:, 1].tolist() == (-gaussians.means[:, 1]).tolist()
+    assert run_command([*command, "--y-out", "up", "--overwrite"]) == 0
+    assert torch.equal(read_ply(tmp_path / "room.ply").means, gaussians.means)
+    for _ in range(2):  # what lies in the project may be made anew
+        assert run_command(["export", str(tmp_path), "--to", "splat"]) == 0
 
 
 class Recorder(Quiet):

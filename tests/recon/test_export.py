@@ -36,14 +36,54 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def test_splats_and_mesh_are_copied_bit_for_bit(project: Path, tmp_path: Path) -> None:
-    splats = export(project, "ply", tmp_path / "new" / "mine.ply")
-    assert splats == tmp_path / "new" / "mine.ply"
-    assert len(read_ply(splats)) == 4
-    mesh = export(project, "glb", tmp_path / "new")
-    assert mesh == tmp_path / "new" / "mesh.glb"
+def test_the_mesh_is_copied_bit_for_bit(project: Path, tmp_path: Path) -> None:
+    mesh = export(project, "glb", tmp_path / "new" / "mine.glb")
+    assert mesh == tmp_path / "new" / "mine.glb"
     assert mesh.read_bytes() == (project / "mesh.glb").read_bytes()
-    assert len(read_mesh(mesh).faces) == 1
+    assert export(project, "glb", tmp_path / "new") == tmp_path / "new" / "mesh.glb"
+
+
+def test_a_ply_is_exact_and_upside_down_as_other_programs_expect_it_unless_one_says_otherwise(project: Path) -> None:
+    ours = read_ply(project / "splats.ply")
+    numbers = read_ply(export(project, "ply"))
+    assert torch.equal(numbers.means, ours.means * torch.tensor([1, -1, -1]))
+    assert torch.equal(numbers.log_scales, ours.log_scales)
+    assert torch.equal(read_splats(project / "export" / "splats.ply").sh, ours.sh)  # the file says where up is
+    export(project, "ply", project / "export" / "splats.ply", up="+y")
+    assert (project / "export" / "splats.ply").read_bytes() == (project / "splats.ply").read_bytes()
+
+
+@pytest.mark.parametrize("format", ["compressed-ply", "splat", "spz", "sog", "splat-glb"])
+def test_where_y_points_can_be_chosen_for_every_splat_format(project: Path, format: str) -> None:
+    expected = read_ply(project / "splats.ply").means.sort(dim=0).values
+    for up in ("+y", "-y"):
+        made = read_splats(export(project, format, up=up), up=up)
+        assert torch.allclose(made.means.sort(dim=0).values, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("format", ["glb", "obj", "colmap", "html", "cameras"])
+def test_where_y_points_can_be_chosen_for_splats_only(project: Path, format: str) -> None:
+    with pytest.raises(ReconError, match="cannot be chosen"):
+        export(project, format, up="-y")
+
+
+@pytest.mark.parametrize(
+    ("format", "name"), [("ply", "splats.ply"), ("splat-glb", "mesh.glb"), ("mesh-ply", "splats.ply")]
+)
+def test_the_files_of_the_project_itself_are_not_replaced(project: Path, format: str, name: str) -> None:
+    before = (project / name).read_bytes()
+    with pytest.raises(ReconError, match="of the project itself"):
+        export(project, format, project / name)
+    assert (project / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("format", ["ply", "spz", "splat-glb", "glb", "obj", "usdz", "html", "cameras"])
+def test_a_name_that_ends_otherwise_is_refused_before_anything_is_read(project: Path, format: str) -> None:
+    (project / "splats.ply").write_bytes(b"")
+    with pytest.raises(ReconError, match="must end in") as caught:
+        export(project, format, project / "room.doc")
+    assert "Name it room." in caught.value.hint
+    assert not (project / "room.doc").exists()
 
 
 def test_without_destination_it_lands_in_the_project(project: Path) -> None:
@@ -62,14 +102,10 @@ def test_splats_come_back_upright_from_every_splat_format(project: Path, format:
 @pytest.mark.parametrize("format", ["obj", "stl", "3mf", "mesh-ply"])
 def test_the_mesh_comes_back_from_every_mesh_format(project: Path, format: str) -> None:
     assert len(read_mesh(export(project, format)).faces) == 1
-    with pytest.raises(ReconError, match="must end in"):
-        export(project, format, project / "mesh.doc")
 
 
 def test_the_mesh_goes_to_phones(project: Path) -> None:
     assert export(project, "usdz") == project / "export" / "mesh.usdz"
-    with pytest.raises(ReconError, match="must end in"):
-        export(project, "usdz", project / "mesh.usd")
 
 
 @pytest.mark.parametrize("format", ["stl", "3mf"])
