@@ -28,8 +28,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description="Write a file in another format:\n"
         "Gaussian splats as .ply, .compressed.ply, .splat, .spz, .sog or .glb,\n"
         "meshes (.glb .obj .ply .stl .3mf) as one of these or .usdz.\n\n"
-        "Splats are turned where the formats differ in where y points: up in .spz and .glb, down in the others,\n"
-        "except in a .ply that says up, as the one in a project does. Meshes stay as they are.",
+        "Splats are turned where the formats differ in where y points: up in .spz and .glb, down in the others.\n"
+        "A .ply that says where y points in it is taken at its word. Meshes stay as they are.",
         examples=EXAMPLES,
     )
     parser.add_argument("source", type=existing_path, metavar="A", help="file to read")

@@ -2,7 +2,7 @@
 
 | suffix | up | what is lost |
 |---|---|---|
-| `.ply` | +y, says a comment; -y without it | nothing |
+| `.ply` | -y, unless a comment says +y | nothing |
 | `.compressed.ply` | -y | 11 bits of position and scale within chunks of 256, 8 bits of colour and harmonics |
 | `.splat` | -y | all but the constant colour; 8 bits of colour, opacity and rotation |
 | `.spz` | +y | 24 bits of position, 16 log-scales to a unit, 9 bits of rotation, 8 bits of colour and harmonics |
@@ -106,7 +106,7 @@ def write_splats(gaussians: Gaussians, path: Path, *, up: Up | None = None, prog
     Args:
         gaussians: with +Y up.
         path: the file; appears whole or not at all.
-        up: which way is to be up in the file; None: as is the custom for its format, in PLY as in our world.
+        up: which way is to be up in the file; None: as is the custom for its format.
         progress: called by writers that take long; what it raises ends the writing.
 
     Raises:
@@ -114,12 +114,13 @@ def write_splats(gaussians: Gaussians, path: Path, *, up: Up | None = None, prog
         OSError: the file cannot be written.
     """
     found = format_of(path)
+    up = up or found.up
     if found is FORMATS[".ply"]:
         from splatting.formats.ply import write_ply
 
-        write_ply(between(gaussians, "+y", up or "+y"), path, up=up or "+y")
+        write_ply(between(gaussians, "+y", up), path, up=up)
     else:
-        found.write(between(gaussians, "+y", up or found.up), path, progress)
+        found.write(between(gaussians, "+y", up), path, progress)
 
 
 def _function(place: tuple[str, str]) -> Callable:

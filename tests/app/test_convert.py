@@ -14,7 +14,7 @@ from recon.errors import ReconError
 from recon.mesh_files import read_mesh
 from recon.progress import PipelineEvent
 from splatting.formats import read_splats, write_splats
-from splatting.formats.ply import read_ply
+from splatting.formats.ply import read_ply, write_ply
 from tests.splat_files import random_gaussians
 
 
@@ -110,7 +110,7 @@ def test_exports_point_y_where_one_says_and_replace_nothing_unasked(
 ) -> None:
     (tmp_path / "project.json").write_text("{}")
     gaussians = random_gaussians(3)
-    write_splats(gaussians, tmp_path / "splats.ply")
+    write_ply(gaussians, tmp_path / "splats.ply")
     command = ["export", str(tmp_path), "--to", "ply", "-o", str(tmp_path / "room.ply")]
     assert run_command(command) == 0
     with pytest.raises(ReconError, match="exists already"):
