@@ -101,7 +101,7 @@ class GltfFile:
         view = self.item("bufferViews", index)
         start, length = self._whole(view, "byteOffset", 0), self._whole(view, "byteLength")
         if self._whole(view, "buffer") != 0:
-            raise ValueError(f"{self.path}: its data do not all lie in the binary part of the file")
+            raise ValueError(f"{self.path}: its data do not all lie in the binary part")
         if start + length > len(self.binary):
             raise ValueError(f"{self.path}: {length} bytes promised, which reach beyond the data")
         return start, length, self._whole(view, "byteStride", 0)

@@ -248,7 +248,8 @@ def _attributes(description: dict[str, Any]) -> dict[str, int]:
         (lambda gltf: _attributes(gltf).update(POSITION=10**9), "none of its"),
         (lambda gltf: gltf["accessors"][0].update(count=9), "differ in length"),
         (lambda gltf: gltf["accessors"][0].update(sparse={}), "kind that is not read"),
-        (lambda gltf: gltf["bufferViews"][0].update(byteStride=4), "binary part"),
+        (lambda gltf: gltf["bufferViews"][0].update(byteStride=4), "overlap"),
+        (lambda gltf: gltf["bufferViews"][0].update(buffer=1), "binary part"),
         (lambda gltf: gltf["meshes"][0]["primitives"][0].pop("extensions"), "holds no Gaussians"),
         (
             lambda gltf: gltf["meshes"][0]["primitives"][0]["extensions"]["KHR_gaussian_splatting"].update(
