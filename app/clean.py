@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from app.arguments import ArgumentParser, existing_path, number
 from app.frame_flags import joined_values
 from app.progress_display import create_display
+from app.signals import cancel_on_signals
+from app.stage_progress import add_progress_flag, stage_progress
 from recon.errors import ReconError
-from recon.progress import PipelineEvent
+from recon.progress import Cancelled, PipelineEvent
 
 if TYPE_CHECKING:
     from recon.clean_project import CleanScene
@@ -55,6 +57,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--undo", action="store_true", help="take the last step back first")
     parser.add_argument("--mesh", action="store_true", help="make the mesh anew from what is left")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write a PLY there; the project stays")
+    add_progress_flag(parser)
     parsed = parser.parse_args(joined_values(arguments, ("--crop",)))
     if parsed.output is not None and parsed.mesh:
         parser.error("argument --mesh: does not go with -o, which leaves the project as it is")
@@ -66,12 +69,12 @@ def run(parsed: argparse.Namespace) -> int:
     from recon import clean_project
     from recon.clean_project import CleaningWish
 
-    with create_display("auto") as display:
-
-        def progress(done: int, total: int, message: str) -> None:
-            fraction = done / max(total, 1)
-            display.progress(PipelineEvent("splats", fraction, fraction, message))
-
+    is_asked = parsed.undo or parsed.unseen or parsed.strength is not None or parsed.crop is not None
+    if parsed.mesh and not is_asked:
+        _remake_mesh(parsed)
+        return 0
+    with create_display(parsed.progress) as display, cancel_on_signals() as is_cancelled:
+        progress = stage_progress(display, "splats", is_cancelled)
         scene = clean_project.open_clean_scene(parsed.project, progress=progress)
     wish = CleaningWish(parsed.strength, parsed.crop, parsed.unseen)
     has_changed = _undo(scene) if parsed.undo else False
@@ -79,7 +82,7 @@ def run(parsed: argparse.Namespace) -> int:
     for step, count in zip(steps, clean_project.remove(scene.history, steps), strict=True):
         print(f"Removed {_share(count, scene)}: {step.what}.")
         has_changed |= count > 0
-    if not (steps or parsed.undo or parsed.mesh or parsed.output):
+    if not (is_asked or parsed.output):
         _preview(scene)
         return 0
     if parsed.output is not None:
@@ -91,7 +94,7 @@ def run(parsed: argparse.Namespace) -> int:
     elif not parsed.mesh:
         print("Nothing has changed.")
     if parsed.mesh:
-        _remake_mesh(parsed.project)
+        _remake_mesh(parsed)
     elif has_changed and (parsed.project / "mesh.glb").is_file():
         print(f"The mesh is as it was; 'handful clean {parsed.project} --mesh' makes it anew.")
     return 0
@@ -136,14 +139,18 @@ def _save(scene: "CleanScene") -> None:
         print(f"'handful clean {folder} --undo' takes the last step back.")
 
 
-def _remake_mesh(project: Path) -> None:
+def _remake_mesh(parsed: argparse.Namespace) -> None:
     from recon.pipeline import remake_mesh
 
-    with create_display("auto") as display:  # one stage of them all is run
-        mesh = remake_mesh(
-            project, progress=lambda event: display.progress(replace(event, overall_fraction=event.stage_fraction))
-        )
-    print(f"{project / 'mesh.glb'}: {len(mesh.faces):,} faces.")
+    with create_display(parsed.progress) as display, cancel_on_signals() as is_cancelled:
+
+        def progress(event: PipelineEvent) -> None:
+            if is_cancelled():
+                raise Cancelled
+            display.progress(replace(event, overall_fraction=event.stage_fraction))  # one stage of them all is run
+
+        mesh = remake_mesh(parsed.project, progress=progress)
+    print(f"{parsed.project / 'mesh.glb'}: {len(mesh.faces):,} faces.")
 
 
 def _share(count: int, scene: "CleanScene") -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from app.arguments import ArgumentParser, existing_path, number, one_of
 from app.progress_display import create_display
+from app.signals import cancel_on_signals
+from app.stage_progress import add_progress_flag, stage_progress
 from recon.errors import ReconError
-from recon.progress import PipelineEvent
 
 if TYPE_CHECKING:
     from splatting.camera import Camera
@@ -58,6 +59,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--device", type=one_of("auto", "cpu", "cuda"), default="auto", metavar="auto|cpu|cuda", help="default auto"
     )
+    add_progress_flag(parser)
     parsed = parser.parse_args(arguments)
     if parsed.turntable is not None and (parsed.depth or parsed.normals):
         parser.error("--depth and --normals go with pictures, not with --turntable")
@@ -94,14 +96,10 @@ def run(parsed: argparse.Namespace) -> int:
     draw = rasterizer.create(device.rasterizer)
     background = torch.full((3,), BACKGROUNDS[parsed.background], device=device.torch_name)
     film = parsed.turntable or (parsed.output if parsed.path and _is_film(parsed.output) else None)
-    with create_display("auto") as display:
+    with create_display(parsed.progress) as display, cancel_on_signals() as is_cancelled:
         if device.warning is not None:
             display.warning(device.warning)
-
-        def progress(done: int, total: int, message: str) -> None:
-            fraction = done / max(total, 1)
-            display.progress(PipelineEvent("splats", fraction, fraction, message))
-
+        progress = stage_progress(display, "splats", is_cancelled)
         if film is not None:
             made = render_video(
                 gaussians, cameras, film, parsed.fps, rasterizer=draw, background=background, progress=progress
