@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
@@ -18,23 +17,19 @@ from app.project_files import (
     read_unsaved,
     write_unsaved,
 )
+from app.project_model_work import Job, Phase, ProjectWork
 from app.project_notice import Notice
 from app.project_photos import ProjectPhoto, ProjectPhotos
-from app.run_request import RunRequest
+from app.run_request import FilmRequest, MeshRequest, RunRequest
 from app.run_state import RunState
-from app.window_run import CANCELLED, ReconstructionRun
+from app.window_run import CANCELLED
 from app.window_tasks import Tasks
 from recon.errors import ReconError
-from recon.progress import STAGES, StageName
+from recon.progress import StageName
 from recon.report import PhotoReport, Report, ReportFileError, read_report
 
 AUTOSAVE_AFTER_MS = 400
-TELL_EVERY_MS = 400  # with OpenGL in the window every change puts the whole window together anew
 MIN_PHOTOS = 2
-
-Phase = Literal["idle", "running", "paused", "stopping"]
-# What each stage leaves in the project folder once the next one has begun.
-RESULT_OF: dict[StageName, str] = {"cameras": "cameras", "points": "points", "splats": "splats", "mesh": "mesh"}
 
 
 class ProjectModel(QObject):
@@ -78,7 +73,8 @@ class ProjectModel(QObject):
             extra: further flags for every run of the command line.
         """
         super().__init__(parent)
-        self.run = ReconstructionRun(self)
+        self.work = ProjectWork(self)
+        self.run = self.work.run
         self.tasks = tasks or Tasks()
         self._home = home or Path.home() / "Handful"
         self._extra = tuple(extra)
@@ -86,16 +82,13 @@ class ProjectModel(QObject):
         self._autosave.setSingleShot(True)
         self._autosave.setInterval(AUTOSAVE_AFTER_MS)
         self._autosave.timeout.connect(self.save_unsaved)
-        self._tell = QTimer(self)
-        self._tell.setSingleShot(True)
-        self._tell.setInterval(TELL_EVERY_MS)
-        self._tell.timeout.connect(self.run_changed)
         self._reset()
-        self.run.progressed.connect(self._receive_progress)
+        self.work.changed.connect(self.run_changed)
+        self.work.result_written.connect(self.result_written)
+        self.work.ended.connect(self._receive_end)
         self.run.warned.connect(lambda text: self.warnings.append(text))
         self.run.failed.connect(lambda *texts: self.noticed.emit(Notice(*texts)))
         self.run.previewed.connect(self.previewed)
-        self.run.finished.connect(self._receive_end)
 
     def _reset(self) -> None:
         self._photos = ProjectPhotos()
@@ -104,10 +97,9 @@ class ProjectModel(QObject):
         self.matcher: str | None = None
         self.has_holdout = False
         self.report: Report | None = None
-        self.state = RunState()
-        self.phase: Phase = "idle"
-        self.goal: StageName = "mesh"
+        self.work.reset()
         self.warnings: list[str] = []
+        self.film = Path()  # where the newest one is written
         self.is_unsaved = False
         self._names: dict[str, Path] = {}
 
@@ -223,52 +215,49 @@ class ProjectModel(QObject):
         """The report speaks of other photos or settings than those chosen now."""
         return self.report is not None and (self.has_other_photos or self.report.preset != self.preset)
 
+    @property
+    def phase(self) -> Phase:
+        """How the work of a child process stands."""
+        return self.work.phase
+
+    @property
+    def state(self) -> RunState:
+        """How far that work is."""
+        return self.work.state
+
     def find_cameras(self) -> None:
         """Run as far as the cameras."""
-        self.start("cameras")
+        self._reconstruct("cameras", "cameras")
 
     def build(self) -> None:
         """Run to the end; finished stages are not run again."""
-        self.start("mesh")
+        self._reconstruct("build", "mesh")
 
-    def start(self, goal: StageName) -> None:
-        """Run until a stage; does nothing unless `can_run`."""
-        if not self.can_run or self.folder is None:
-            return
-        self.goal, self.phase = goal, "running"
-        self.state, self.warnings = RunState(), []
-        used = tuple(photo.path for photo in self.used_photos)
-        request = RunRequest(
-            used, self.folder, self.preset, self.matcher, goal, self._holdout_of(used), extra=self._extra
-        )
-        self.run.start(request)
-        self.run_changed.emit()
+    def remake_mesh(self) -> None:
+        """Make the mesh anew from the splats that cleaning left; does nothing while something is at work."""
+        if self.phase == "idle" and self.has_scene and self.folder is not None:
+            self.work.start("mesh", MeshRequest(self.folder))
+
+    def make_film(self, destination: Path) -> None:
+        """Write a film around what the photos show; does nothing while something is at work."""
+        if self.phase == "idle" and self.has_scene and self.folder is not None:
+            self.film = destination
+            self.work.start("film", FilmRequest(self.folder, destination))
 
     def pause(self) -> None:
-        """Hold the run still, or let it go on."""
-        if self.phase == "running":
-            self.run.pause()
-        elif self.phase == "paused":
-            self.run.resume()
-        else:
-            return
-        self.phase = "paused" if self.run.is_paused else "running"
-        self.run_changed.emit()
+        """Hold the work still, or let it go on."""
+        self.work.pause()
 
     def stop(self) -> None:
-        """Stop the run; finished stages are kept."""
-        if self.phase in ("running", "paused"):
-            self.phase = "stopping"
-            self.run.cancel()
-            self.run_changed.emit()
+        """Stop the work; finished stages are kept."""
+        self.work.stop()
 
     def close(self) -> None:
         """End everything that goes on; changes are kept."""
         if self.is_unsaved:
             self.save_unsaved()
         self.tasks.stop()
-        self.run.cancel()
-        self.run.wait()
+        self.work.close()
 
     # Projects
 
@@ -373,22 +362,25 @@ class ProjectModel(QObject):
         middle = names[len(names) // 2]
         return (middle,) if self.has_holdout and len(names) > 3 and names.count(middle) == 1 else ()
 
-    def _receive_progress(self, event: dict[str, Any]) -> None:
-        is_new, self.state = self.state.begun_by(event), self.state.after(event)
-        before = STAGES[: STAGES.index(event["stage"])]
-        if is_new and before and before[-1] in RESULT_OF:
-            self.result_written.emit(RESULT_OF[before[-1]])
-        if is_new:
-            self.run_changed.emit()
-        elif not self._tell.isActive():
-            self._tell.start()
+    def _reconstruct(self, job: Job, until: StageName) -> None:
+        if not self.can_run or self.folder is None:
+            return
+        self.warnings = []
+        used = tuple(photo.path for photo in self.used_photos)
+        request = RunRequest(
+            used, self.folder, self.preset, self.matcher, until, self._holdout_of(used), extra=self._extra
+        )
+        self.work.start(job, request)
 
-    def _receive_end(self, exit_code: int, outputs: dict[str, str]) -> None:
-        self.phase = "idle"
-        self._load_report()
-        self.save_unsaved()
-        if exit_code != CANCELLED:
-            self.result_written.emit("")
+    def _receive_end(self, exit_code: int) -> None:
+        if self.work.job == "film":
+            if exit_code == 0:
+                self.noticed.emit(Notice("The film is saved.", str(self.film), is_error=False))
+        else:
+            self._load_report()
+            self.save_unsaved()
+            if exit_code != CANCELLED:
+                self.result_written.emit("")
         self.run_changed.emit()
         self.ended.emit(exit_code)
 

@@ -65,7 +65,7 @@ def _cameras(model: "ProjectModel") -> StepView:
 
 
 def _build(model: "ProjectModel") -> StepView:
-    if model.phase != "idle" and model.goal == "mesh":
+    if model.phase != "idle" and model.work.job in ("build", "mesh"):
         return StepView(
             "busy", {"paused": "paused", "stopping": "stopping"}.get(model.phase, f"{model.state.overall:.0%}")
         )
@@ -91,7 +91,7 @@ def describe_run(model: "ProjectModel") -> tuple[str, str]:
     if model.phase == "idle":
         return ("Ready", "") if model.report is None else (_outcome(model), "")
     running = model.state.running
-    what = "Starting" if running is None else STAGE_TITLES[running]
+    what = "Making the film" if model.work.job == "film" else "Starting" if running is None else STAGE_TITLES[running]
     message = "" if running is None else model.state.stages[running].message
     left = f"{duration(model.state.eta_s)} left" if model.state.eta_s is not None else ""
     word = {"running": what, "paused": "Paused", "stopping": "Stopping"}[model.phase]

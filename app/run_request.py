@@ -2,8 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from recon.progress import StageName
+
+
+class Request(Protocol):
+    """Something that the command line can do with `--progress jsonl`."""
+
+    @property
+    def what(self) -> str:
+        """The subject of a sentence on how it went."""
+
+    @property
+    def preview_file(self) -> Path | None:
+        """A file that shows how far it is; None if there is none."""
+
+    def arguments(self) -> list[str]:
+        """What follows `handful`."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,11 @@ class RunRequest:
     extra: tuple[str, ...] = ()
 
     @property
+    def what(self) -> str:
+        """The subject of a sentence on how it went."""
+        return "The reconstruction"
+
+    @property
     def preview_file(self) -> Path:
         """Shows the splats while they are fitted."""
         return self.out / "work" / "preview.ply"
@@ -42,3 +63,30 @@ class RunRequest:
         if self.holdout:
             options += ["--holdout", *self.holdout]
         return ["reconstruct", *map(str, self.photos), *options, *self.extra]
+
+
+@dataclass(frozen=True)
+class MeshRequest:
+    """The mesh of a finished project, to be made anew from the splats that cleaning left."""
+
+    out: Path
+    what: str = "The new mesh"
+    preview_file: None = None
+
+    def arguments(self) -> list[str]:
+        """What follows `handful`."""
+        return ["clean", str(self.out), "--mesh", "--progress", "jsonl"]
+
+
+@dataclass(frozen=True)
+class FilmRequest:
+    """A film around what the photos of a finished project show, as an MP4."""
+
+    project: Path
+    destination: Path
+    what: str = "The film"
+    preview_file: None = None
+
+    def arguments(self) -> list[str]:
+        """What follows `handful`."""
+        return ["render", str(self.project), "--turntable", str(self.destination), "--progress", "jsonl"]

@@ -50,6 +50,10 @@ class RunState:
         stages[name] = Stage(status, event["stage_fraction"], event["message"])
         return RunState(stages, event["overall"], event["elapsed_s"], event["eta_s"])
 
+    def with_overall(self, event: Mapping[str, Any]) -> "RunState":
+        """What a `progress` event makes of it where no stage of the project is being made."""
+        return replace(self, overall=event["overall"], elapsed_s=event["elapsed_s"], eta_s=event["eta_s"])
+
     def begun_by(self, event: Mapping[str, Any]) -> bool:
         """The event is the first one of its stage."""
         return self.stages[event["stage"]].status == "waiting"

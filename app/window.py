@@ -300,7 +300,7 @@ class MainWindow(QMainWindow):
         model = self.model
         if model.folder is not None and exit_code in (0, 3, 130):
             self.settings.remember(model.folder)
-        if exit_code in (0, 3) and model.goal == "mesh":
+        if exit_code in (0, 3) and model.work.job == "build":
             self._learn_pace()
 
     def _learn_pace(self) -> None:

@@ -111,7 +111,7 @@ class BuildPanel(QWidget):
         costs = {stage.name: stage.seconds for stage in model.report.stages} if model.report else {}
         for name, stage in model.state.stages.items():
             # between runs the report says what was done
-            is_done = model.phase == "idle" and name in costs
+            is_done = not model.work.is_making_stages and name in costs
             status = "done" if is_done else stage.status
             self.marks[name].setText(MARKS[status])
             self.bars[name].set_share(1.0 if is_done else stage.fraction)

@@ -1,4 +1,4 @@
-"""A reconstruction as a child process, seen from the window.
+"""The command line as a child process, seen from the window.
 
 The child runs the command line's own code with `--progress jsonl`: what crashes it leaves the window standing.
 """
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from PyQt6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, pyqtSignal
 
-from app.run_request import RunRequest
+from app.run_request import Request
 
 KILL_AFTER_MS = 10_000  # a stage asks whether to stop at least twice a second; what takes longer hangs
 MAX_ERROR_CHARS = 20_000
 PREVIEW_POLL_MS = 400
-CANCELLED, BUG = 130, 1
+CANCELLED, BUG, REFUSED = 130, 1, 2
 
 
 class ReconstructionRun(QObject):
@@ -50,7 +50,8 @@ class ReconstructionRun(QObject):
         self._preview_timer = QTimer(self)
         self._preview_timer.setInterval(PREVIEW_POLL_MS)
         self._preview_timer.timeout.connect(self._look_for_preview)
-        self._preview_file = Path()
+        self._preview_file: Path | None = None
+        self._what = ""
         self._preview_time = 0
         self._has_failed = self._is_cancelled = self._is_paused = False
         self._outputs: dict[str, str] = {}
@@ -76,10 +77,11 @@ class ReconstructionRun(QObject):
         """This system can hold a process still."""
         return hasattr(signal, "SIGSTOP")
 
-    def start(self, request: RunRequest) -> None:
+    def start(self, request: Request) -> None:
         """Start the child process; only when none is running."""
         self._has_failed = self._is_cancelled = self._is_paused = False
         self._outputs, self._errors = {}, ""
+        self._what = request.what
         self._preview_file, self._preview_time = request.preview_file, _changed_at(request.preview_file)
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONPATH", str(Path(__file__).parents[1]))
@@ -87,7 +89,8 @@ class ReconstructionRun(QObject):
         self._process.setProcessEnvironment(environment)
         # -P: a folder called "app" where the window was started must not be taken for ours.
         self._process.start(sys.executable, ["-P", "-m", "app.tethered", *request.arguments()])
-        self._preview_timer.start()
+        if self._preview_file is not None:
+            self._preview_timer.start()
 
     def pause(self) -> None:
         """Hold the child still; it keeps its memory."""
@@ -119,7 +122,7 @@ class ReconstructionRun(QObject):
         changed = _changed_at(self._preview_file)
         if changed != self._preview_time:
             self._preview_time = changed
-            if changed:
+            if changed and self._preview_file is not None:
                 self.previewed.emit(self._preview_file)
 
     def _read_events(self) -> None:
@@ -157,21 +160,29 @@ class ReconstructionRun(QObject):
         elif status == QProcess.ExitStatus.CrashExit:
             exit_code = BUG
             if not self._has_failed:
-                self._fail("The reconstruction was ended by the system.", "Memory may be short: close other programs.")
+                self._fail(f"{self._what} was ended by the system.", "Memory may be short: close other programs.")
+        elif exit_code == REFUSED and not self._has_failed and self._errors.strip():
+            self._fail(*told_error(self._errors))
         elif exit_code not in (0, 3, CANCELLED) and not self._has_failed:
-            self._fail("The reconstruction failed unexpectedly.", "The finished stages are kept: build again.")
+            self._fail(f"{self._what} failed unexpectedly.", "What was finished is kept: try again.")
         self.finished.emit(exit_code, self._outputs)
 
     def _process_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:  # `finished` does not follow then
             self._preview_timer.stop()
-            self._fail("The reconstruction could not be started.", self._process.errorString())
+            self._fail(f"{self._what} could not be started.", self._process.errorString())
             self.finished.emit(BUG, {})
 
 
-def _changed_at(path: Path) -> int:
+def told_error(errors: str) -> tuple[str, str]:
+    """Sentence and hint of the last error in what the command line wrote to stderr."""
+    message, _, hint = errors.strip().rpartition("Error: ")[2].partition("\n")
+    return message.strip(), hint.strip().removeprefix("Hint: ")
+
+
+def _changed_at(path: Path | None) -> int:
     """When a file was last replaced, ns; 0 if it is not there."""
     try:
-        return path.stat().st_mtime_ns
+        return 0 if path is None else path.stat().st_mtime_ns
     except OSError:
         return 0

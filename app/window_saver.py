@@ -5,6 +5,8 @@ from pathlib import Path
 
 from PyQt6.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
 
+from app.window_run import told_error
+
 
 class Saver(QObject):
     """One file at a time.
@@ -52,8 +54,7 @@ class Saver(QObject):
         if status == QProcess.ExitStatus.NormalExit and exit_code == 0:
             self.saved.emit(self._destination)
         elif exit_code == 2 and errors.strip():
-            message, _, hint = errors.strip().removeprefix("Error: ").partition("\n")
-            self.failed.emit(message, hint.strip().removeprefix("Hint: "), "")
+            self.failed.emit(*told_error(errors), "")
         else:
             self.failed.emit("Saving failed unexpectedly.", "Nothing was written.", errors.strip())
         self.changed.emit()

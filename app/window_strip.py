@@ -4,11 +4,19 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from app.project_model import ProjectModel
+from app.project_model_work import Job
 from app.project_steps import describe_run
 from app.window_bar import Bar
 from app.window_parts import button, label
 
 HEIGHT = 46
+_KEPT = "Finished stages are kept; Build goes on from there (Ctrl+.)"
+STOP_TIPS: dict[Job, str] = {
+    "cameras": _KEPT,
+    "build": _KEPT,
+    "mesh": "The mesh stays as it was (Ctrl+.)",
+    "film": "No file is left of it (Ctrl+.)",
+}
 
 
 class RunStrip(QWidget):
@@ -29,8 +37,7 @@ class RunStrip(QWidget):
         self.sentence.setMinimumWidth(60)
         tip = "Hold the run still and let it go on; it keeps its memory (Ctrl+P)"
         self.pause = button("Pa&use", model.pause, tip=tip, name="pause")
-        tip = "Finished stages are kept; Build goes on from there (Ctrl+.)"
-        self.stop = button("S&top and keep", model.stop, tip=tip, name="stop")
+        self.stop = button("S&top and keep", model.stop, name="stop")
         for part in (self.word, self.bar, self.sentence):
             layout.addWidget(part)
         layout.setStretchFactor(self.sentence, 1)
@@ -51,5 +58,7 @@ class RunStrip(QWidget):
         self.pause.setVisible(is_running and model.run.can_pause)
         self.pause.setEnabled(model.phase in ("running", "paused"))
         self.pause.setText("&Resume" if model.phase == "paused" else "Pa&use")
+        self.stop.setText("S&top and keep" if model.work.job in ("cameras", "build") else "S&top")
+        self.stop.setToolTip(STOP_TIPS[model.work.job])
         self.stop.setVisible(is_running)
         self.stop.setEnabled(model.phase in ("running", "paused"))

@@ -255,7 +255,7 @@ def test_a_photo_that_failed_has_its_sentence_and_ways_on(
     asked: list = []
     panel.harder.click()
     assert (asked[0].matcher, asked[0].until) == ("quality", "cameras")
-    window.model.phase = "idle"
+    window.model.work.phase = "idle"
     panel.leave_out.click()
     assert [photo.path.name for photo in window.model.used_photos] == ["a.jpg", "b.PNG"]
     assert panel.failed.isHidden()
