@@ -437,3 +437,4 @@ class Viewport(QOpenGLWidget):
         """Step out of a photo: show the others again."""
         self._leave_photo()
         self.update()
+        self.view_changed.emit()

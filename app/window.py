@@ -41,7 +41,8 @@ from app.window_settings import WindowSettings
 from app.window_steps import StepList
 from app.window_strip import RunStrip
 from app.window_style import colours, style_sheet
-from app.window_view import KEYS, SceneView
+from app.window_view import SceneView
+from app.window_view_tools import KEYS
 from recon.errors import ReconError
 from recon.photo_loading import PHOTO_SUFFIXES
 from recon.progress import STAGES
@@ -150,6 +151,7 @@ class MainWindow(QMainWindow):
         self.camera_panel.next_wanted.connect(lambda: self.go_to("build"))
         self.view.photo_picked.connect(self.camera_panel.select)
         self.build_panel.next_wanted.connect(lambda: self.go_to("save"))
+        self.cleaning.panel.mesh_wanted.connect(self.remake_mesh)
 
     # What the user does
 
@@ -233,6 +235,15 @@ class MainWindow(QMainWindow):
             self.model.build()
             self.go_to("build")
 
+    def remake_mesh(self) -> None:
+        """Write what was cleaned away, then make the mesh anew from what is left, and show it."""
+        self.notice.hide()
+        if not self._is_free() or not self.cleaning.finish(then=self.remake_mesh):
+            return
+        if self._has_cleaned():
+            self.go_to("build")
+            self.model.remake_mesh()
+
     def save(self) -> None:
         """Go where saving is."""
         self.go_to("save")
@@ -302,6 +313,8 @@ class MainWindow(QMainWindow):
             self.settings.remember(model.folder)
         if exit_code in (0, 3) and model.work.job == "build":
             self._learn_pace()
+        if exit_code == 0 and model.work.job == "mesh":
+            self.view.show_mesh()
 
     def _learn_pace(self) -> None:
         """A whole build tells how fast this machine is."""

@@ -1,4 +1,4 @@
-"""What the Clean step knows and does: selection, edits, frame by clicks, weak places; no widgets."""
+"""What the Clean step knows and does: selection, edits, frame by clicks; no widgets."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -17,7 +17,6 @@ from splatting.selection import Mask, front_part, in_box, in_outline, in_sphere,
 if TYPE_CHECKING:  # torch takes a second to load: jobs load it in the worker
     from recon.clean_project import CleanScene
     from recon.frame_wish import FrameWish
-    from recon.next_photo import NextPhoto
     from splatting.camera import Camera
     from splatting.edit_history import Edit
 
@@ -34,7 +33,6 @@ class CleanModel(QObject):
     Signals:
         changed: numbers, texts or what is possible.
         shown: the Gaussians to show now.
-        suggested: a `NextPhoto`.
         failed: something did not work; sentence and hint.
         saved: the project's splats were written; its folder.
         moved: the project got another frame, so that all of its files are new; its folder.
@@ -42,7 +40,6 @@ class CleanModel(QObject):
 
     changed = pyqtSignal()
     shown = pyqtSignal(object)
-    suggested = pyqtSignal(object)
     failed = pyqtSignal(str, str)
     saved = pyqtSignal(object)
     moved = pyqtSignal(object)
@@ -50,7 +47,6 @@ class CleanModel(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._done: dict[str, Callable[[Any], None]] = {}
         self._delivered.connect(self._receive)
         self._worker = LatestWorker(self._delivered.emit, "cleaning")
         self.destroyed.connect(self._worker.stop)
@@ -64,7 +60,6 @@ class CleanModel(QObject):
         self.shows_coverage = False
         self.picking: Picking | None = None
         self.points: list[NDArray[np.float64]] = []
-        self.suggestion: NextPhoto | None = None
         self.busy_with = ""
         self._saved_steps: tuple[Edit, ...] = ()
 
@@ -79,7 +74,7 @@ class CleanModel(QObject):
             return open_clean_scene(folder)
 
         self._forget()
-        self._start("open", "Looking for floaters …", work, self._opened)
+        self.start("open", "Looking for floaters …", work, self._opened)
 
     def close(self) -> None:
         """Forget the project; what was not saved is lost."""
@@ -102,7 +97,7 @@ class CleanModel(QObject):
             self._saved_steps = steps
             self.saved.emit(folder)
 
-        self._start("save", "Saving …", work, done)
+        self.start("save", "Saving …", work, done)
 
     @property
     def has_unsaved(self) -> bool:
@@ -301,35 +296,14 @@ class CleanModel(QObject):
             self._opened(opened)
             self.moved.emit(opened.project.folder)
 
-        self._start("align", told, work, done)
+        self.start("align", told, work, done)
 
-    # Where the scene is weak
+    # Colours
 
     def show_coverage(self, is_shown: bool) -> None:
         """Colour the scene by how many photos see it, or as it is."""
         self.shows_coverage = is_shown
         self._show()
-
-    def suggest(self) -> None:
-        """Find where to take the next photo from; `suggested` follows."""
-        if (scene := self.scene) is None:
-            return
-
-        def work() -> "NextPhoto | None":
-            from recon.next_photo import suggest_next_photo
-            from splatting import rasterizer
-
-            names = [view.name for view in scene.views]
-            return suggest_next_photo(scene.gaussians, scene.shares, scene.cameras, names, rasterizer.create("cpu"))
-
-        def done(found: "NextPhoto | None") -> None:
-            self.suggestion = found
-            if found is None:
-                self.failed.emit("No place for a next photo was found.", "Take it from between two photos.")
-            else:
-                self.suggested.emit(found)
-
-        self._start("suggest", "Looking for weak places …", work, done)
 
     # Inside
 
@@ -351,9 +325,12 @@ class CleanModel(QObject):
         if (scene := self.scene) is None:
             return
         kept, selection, shows_coverage = ~self.removed, self.selection, self.shows_coverage
-        self._request("shown", lambda: to_show(scene, kept, selection, shows_coverage), self.shown.emit)
+        self.request("shown", lambda: to_show(scene, kept, selection, shows_coverage), self.shown.emit)
 
-    def _start(self, name: str, told: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    # Slow work
+
+    def start(self, name: str, told: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Run `work()` in the thread, then `done(result)`; `told` says meanwhile what goes on."""
         self.busy_with = told
         self.changed.emit()
 
@@ -362,15 +339,19 @@ class CleanModel(QObject):
             done(result)
             self.changed.emit()
 
-        self._request(name, work, finish)
+        self.request(name, work, finish)
 
-    def _request(self, name: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        self._done[name] = done
-        self._worker.request(name, work)
+    def request(self, name: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Run `work()` in the thread in place of what waits there under that name, then `done(result)`.
+
+        An exception goes to `failed`.
+        """
+        self._worker.request(name, lambda: (done, work()))
 
     def _receive(self, name: str, result: Any) -> None:
         if not isinstance(result, Exception):
-            self._done[name](result)
+            done, value = result
+            done(value)
             return
         self.busy_with = ""
         self.changed.emit()

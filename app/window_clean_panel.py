@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import (
     QButtonGroup,
@@ -22,11 +22,10 @@ from PyQt6.QtWidgets import (
 )
 
 from app.viewport import Viewport
-from app.viewport_camera import ViewCamera
 from app.viewport_lines import Segments
 from app.window_clean_model import POINTS_WANTED, CleanModel, Mode
-from app.window_clean_scene import COVERAGE_RGB
 from app.window_clean_tools import DrawingOverlay, Tool
+from app.window_weak_panel import WeakPanel
 from splatting.camera import Camera
 
 SLIDER_STEPS = 100
@@ -43,26 +42,29 @@ TOOLS: dict[Tool | None, tuple[str, str]] = {
 class CleanPanel(QWidget):
     """Shows a `CleanModel` and draws its selection in a viewport, which it shares with the rest of the window.
 
-    Nothing happens in the viewport before a project is opened in the model; `deactivate` hands it back.
+    Nothing happens in the viewport before a project is opened in the model; `deactivate` hands it back. `mesh_wanted`
+    asks to have the mesh made anew.
     """
+
+    mesh_wanted = pyqtSignal()
 
     def __init__(self, model: CleanModel, viewport: Viewport) -> None:
         super().__init__()
         self.model, self._viewport = model, viewport
-        self.overlay = DrawingOverlay(viewport)
+        self.weak = WeakPanel(model, viewport)
+        self.overlay = DrawingOverlay(viewport)  # over the picture of weak places
         self.overlay.outlined.connect(self._outline)
         self.overlay.brushed.connect(self._brush)
         self.overlay.left.connect(lambda: self.choose_tool(None))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        for part in (self._floaters(), self._selecting(), self._cropping(), self._framing(), self._weak_places()):
+        for part in (self._floaters(), self._selecting(), self._cropping(), self._framing(), self.weak):
             layout.addWidget(part)
         layout.addLayout(self._ending())
         layout.addStretch(1)
         self._make_shortcuts()
         model.changed.connect(self._show)
         model.shown.connect(viewport.set_gaussians)
-        model.suggested.connect(lambda photo: self.suggestion.setText(photo.words + "."))
         model.failed.connect(lambda message, hint: self.problem.setText(f"{message} {hint}".strip()))
         viewport.point_picked.connect(model.add_point)
         self._show()
@@ -75,6 +77,7 @@ class CleanPanel(QWidget):
     def deactivate(self) -> None:
         """Let go of the viewport: another step is shown."""
         self.choose_tool(None)
+        self.weak.deactivate()
         self._viewport.set_lines(())
 
     # Parts
@@ -144,23 +147,13 @@ class CleanPanel(QWidget):
         self.picked = _label()
         return _group("Upright and in real units", self.up, self.length, self.picked, self.measured)
 
-    def _weak_places(self) -> QGroupBox:
-        self.coverage = QCheckBox("&Colour by how many photos see it")
-        self.coverage.setToolTip("What no or one photo sees is weak: take the next photo of it")
-        self.coverage.toggled.connect(self.model.show_coverage)
-        colours = [f"#{''.join(f'{round(255 * value):02x}' for value in rgb)}" for rgb in COVERAGE_RGB]
-        keys = zip(colours, ("none", "one", "two", "three or more"), strict=True)
-        legend = QLabel(" ".join(f'<span style="color:{colour}">■</span> {text}' for colour, text in keys))
-        ask = _button("Where to take the next &photo?", self.model.suggest, "Looks for what few photos see")
-        self.suggestion = _label()
-        self.go_there = _button("&Go there", self._go_there, "Look from that place")
-        return _group("Where am I weak?", self.coverage, legend, ask, self.suggestion, self.go_there)
-
     def _ending(self) -> QVBoxLayout:
         self.state, self.problem = _label(), _label()
         self.save = _button("&Save into the project", self.model.save, "The way back stays open (Ctrl+S)")
+        tip = "The mesh is not cleaned with the splats: make it anew from what is left of them (Ctrl+M)"
+        self.mesh = _button("&Make the mesh anew", self.mesh_wanted.emit, tip)
         column = QVBoxLayout()
-        for part in (self.state, self.problem, self.save):
+        for part in (self.state, self.problem, self.save, self.mesh):
             column.addWidget(part)
         return column
 
@@ -209,14 +202,6 @@ class CleanPanel(QWidget):
         self.choose_tool(None)
         self.model.pick(None if self.model.picking == what else what)  # type: ignore[arg-type]
 
-    def _go_there(self) -> None:
-        if self.model.suggestion is not None:
-            camera = self.model.suggestion.camera
-            middle = self._viewport.view.pivot
-            distance = max(float(camera.R[2] @ (middle - camera.center)), 1e-3)
-            fov = float(np.rad2deg(2 * np.arctan(0.5 * camera.height / camera.K[1, 1])))
-            self._viewport.set_view(ViewCamera(camera.cam_from_world, distance, fov), smoothly=True)
-
     # What the model says
 
     def _show(self) -> None:
@@ -234,8 +219,8 @@ class CleanPanel(QWidget):
             made.setEnabled(edit is not None)
             made.setToolTip(name if edit is None else f"{name}: {edit.count:,} Gaussians, {edit.what}")
         self.outside.setEnabled(model.crop is not None)
-        self.go_there.setVisible(model.suggestion is not None)
         self.save.setEnabled(is_ready and model.has_unsaved)
+        self.mesh.setEnabled(is_ready)
         self.state.setText(model.busy_with or self._told_state())
         self._show_picking()
         self._show_lines()

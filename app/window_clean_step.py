@@ -19,7 +19,9 @@ class CleanStep(QObject):
         self.panel = CleanPanel(self.model, view.viewport)
         self._view = view
         self._is_shown = False
-        self.model.saved.connect(lambda _: self._hand_back())
+        self._then: Callable[[], object] | None = None
+        self.model.saved.connect(lambda _: self._saved())
+        self.model.failed.connect(lambda *_: self._forget_then())
         self.model.moved.connect(lambda _: view.load(""))
 
     def enter(self, folder: Path) -> None:
@@ -47,9 +49,19 @@ class CleanStep(QObject):
         """Whether nothing is left to write; else write it, and call `then`."""
         if not self.model.has_unsaved:
             return True
-        self.model.saved.connect(lambda _: then())
+        self._then = then
         self.model.save()
         return False
+
+    def _saved(self) -> None:
+        self._hand_back()
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+
+    def _forget_then(self) -> None:
+        """What could not be written is still there, and nothing that would lose it is done."""
+        self._then = None
 
     def _hand_back(self) -> None:
         """The view shows the project's files again, unless the user is still at it."""

@@ -40,6 +40,10 @@ class Menus:
         self.build = self._add(run, "&Build", "Ctrl+B", window.build)
         self.pause = self._add(run, "&Pause or resume", "Ctrl+P", model.pause)
         self.stop = self._add(run, "&Stop and keep", "Ctrl+.", model.stop)
+        run.addSeparator()
+        self.mesh = self._add(run, "Make the &mesh anew", "Ctrl+M", window.remake_mesh)
+        self.film = self._add(run, "Save a &film …", "Ctrl+T", window.view.save_film)
+        self._add(run, "Save a p&icture …", "Ctrl+Shift+S", window.view.save_picture)
         help_ = self._menu("&Help")
         self._add(help_, "&Keys", "F1", window.tell_keys)
         self._add(help_, "&About", "", window.tell_about)
@@ -78,4 +82,6 @@ class Menus:
         self.build.setEnabled(model.can_run)
         self.pause.setEnabled(model.phase in ("running", "paused") and model.run.can_pause)
         self.stop.setEnabled(model.phase in ("running", "paused"))
+        for made in (self.mesh, self.film):
+            made.setEnabled(model.has_scene and model.phase == "idle")
         self.save.setEnabled(model.has_scene)

@@ -5,41 +5,19 @@ from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
-from PyQt6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFileDialog,
-    QHBoxLayout,
-    QSlider,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.project_model import ProjectModel
 from app.project_notice import Notice
 from app.scene_loading import Rgb, SceneParts, load_parts, load_preview
 from app.viewport import Viewport
 from app.viewport_worker import LatestWorker
-from app.window_parts import button, label
+from app.window_parts import label
+from app.window_photo_pane import PhotoPane
 from app.window_style import confidence_colour, is_dark
+from app.window_view_tools import KEYS, CompareTools, ViewTools
 from recon.errors import ReconError
 
-MODE_TITLES = {
-    "splats": "Splats",
-    "points": "Points",
-    "ellipsoids": "Ellipsoids",
-    "rings": "Rings",
-    "depth": "Depth",
-    "normals": "Normals",
-    "mesh": "Mesh",
-    "mesh_shape": "Mesh, shape only",
-    "wireframe": "Mesh, wireframe",
-}
-KEYS = (
-    "Drag turns, Shift+drag moves, the wheel zooms; W A S D Q E fly, F frames all, R resets, 1 to 6 are standard "
-    "views, a click on a photo looks through it, Esc leaves it."
-)
 IN_VIEW = 0.8  # of the sphere around the cameras: they rarely stand above each other
 LIGHT_GROUND, DARK_GROUND = (0.93, 0.94, 0.95), (0.11, 0.12, 0.14)
 
@@ -70,11 +48,10 @@ class SceneView(QWidget):
         self.stack = QStackedWidget()
         self.stack.addWidget(self.nothing)
         self.stack.addWidget(self.viewport)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addLayout(self._tools())
-        layout.addWidget(self.stack, 1)
+        self.tools, self.comparison, self.pane = ViewTools(), CompareTools(), PhotoPane("The photo")
+        self.mode, self.frames, self.compare = self.tools.mode, self.tools.frames, self.comparison.compare
+        self._lay_out()
+        self._connect_tools()
         mailbox = _Mailbox()
         mailbox.delivered.connect(self._receive)
         self._worker = LatestWorker(mailbox.put, "scene loading")
@@ -90,6 +67,7 @@ class SceneView(QWidget):
         model.previewed.connect(self._load_preview)
         model.report_changed.connect(self._colour_photos)
         model.run_changed.connect(self._show_nothing)
+        model.run_changed.connect(self._show_tools)
         self.match_theme()
         self._clear()
 
@@ -111,48 +89,44 @@ class SceneView(QWidget):
             self.viewport.look_through(name)
             self._show_comparison()
 
+    def show_mesh(self) -> None:
+        """Show the mesh in place of the splats."""
+        if "mesh" in self.viewport.modes:
+            self._choose_mode("mesh")
+
     def match_theme(self) -> None:
         """Take the background that suits the palette."""
         self.viewport.set_background(DARK_GROUND if is_dark(self.palette()) else LIGHT_GROUND)
 
-    def _tools(self) -> QHBoxLayout:
-        self.mode = QComboBox()
-        self.mode.setAccessibleName("Show the scene as")
-        self.mode.setToolTip("What to show the scene as")
-        self.mode.activated.connect(self._choose_mode)
-        self.frames = QCheckBox("P&hotos in 3D")
-        self.frames.setChecked(True)
-        self.frames.setToolTip("Show where the photos were taken; the colour tells how sure that is")
-        self.frames.toggled.connect(self._show_photos)
-        self.ground = QCheckBox("&Grid")
-        self.ground.setToolTip("Show a grid on the ground and the axes")
-        self.ground.toggled.connect(self.viewport.set_ground)
-        self.all = button("Show a&ll", self.viewport.frame_all, tip="Go where all is seen (F)")
-        self.picture = button("P&icture …", self._save_picture, tip="Save what is shown as a picture")
-        self.compare = QSlider(Qt.Orientation.Horizontal)
-        self.compare.setRange(0, 100)
-        self.compare.setMaximumWidth(160)
-        self.compare.setAccessibleName("How much of the photo covers the scene")
-        self.compare.setToolTip("Draw the photo over the scene, to compare; Esc leaves the photo")
-        self.compare.valueChanged.connect(lambda value: self.viewport.set_comparison(value / 100))
-        self.compare_label = label("Photo over scene", "faint")
-        self.compare_label.setWordWrap(False)
-        self.help = button("?", lambda: None, tip=KEYS)
-        self.help.setAccessibleName("Keys of the 3D view")
-        self.help.clicked.connect(lambda: self._model.noticed.emit(Notice("The 3D view", KEYS, is_error=False)))
-        tools = QHBoxLayout()
-        tools.setContentsMargins(8, 6, 8, 6)
-        tools.setSpacing(12)
-        for part in (self.mode, self.frames, self.ground, self.all, self.picture):
-            tools.addWidget(part)
-        tools.addStretch(1)
-        for last in (self.compare_label, self.compare, self.help):
-            tools.addWidget(last)
-        return tools
+    def _lay_out(self) -> None:
+        both = QHBoxLayout()
+        both.setSpacing(2)
+        self.pane.hide()
+        both.addWidget(self.pane, 1)
+        both.addWidget(self.stack, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.tools)
+        layout.addLayout(both, 1)
+        layout.addWidget(self.comparison)
 
-    def _choose_mode(self) -> None:
+    def _connect_tools(self) -> None:
+        tools, comparison, viewport = self.tools, self.comparison, self.viewport
+        tools.mode_chosen.connect(self._choose_mode)
+        tools.frames.toggled.connect(self._show_photos)
+        tools.ground.toggled.connect(viewport.set_ground)
+        tools.all_wanted.connect(viewport.frame_all)
+        tools.picture_wanted.connect(self.save_picture)
+        tools.film_wanted.connect(self.save_film)
+        tools.keys_wanted.connect(lambda: self._model.noticed.emit(Notice("The 3D view", KEYS, is_error=False)))
+        comparison.shared.connect(viewport.set_comparison)
+        comparison.beside_wanted.connect(lambda _: self._show_comparison())
+        comparison.left.connect(lambda: viewport.set_view(viewport.view))
+
+    def _choose_mode(self, mode: Any) -> None:
         self._is_mode_chosen = True
-        self.viewport.set_mode(self.mode.currentData())
+        self.viewport.set_mode(mode)
 
     def _receive_shown(self, what: str) -> None:
         """What is better than the points before is shown, unless the user wants it otherwise."""
@@ -226,22 +200,18 @@ class SceneView(QWidget):
             self.load("cameras" if not self._model.has_scene else "")
 
     def _show_tools(self) -> None:
-        modes = self.viewport.modes
-        if [self.mode.itemData(index) for index in range(self.mode.count())] != list(modes):
-            self.mode.clear()
-            for mode in modes:
-                self.mode.addItem(MODE_TITLES[mode], mode)
-        self.mode.setCurrentIndex(self.mode.findData(self.viewport.mode))
-        is_something = bool(modes)
-        for tool in (self.mode, self.ground, self.all, self.picture):
-            tool.setEnabled(is_something)
+        self.tools.show_modes(self.viewport.modes, self.viewport.mode)
         self.frames.setEnabled(bool(self._photos))
+        self.tools.film.setEnabled(self._model.has_scene and self._model.phase == "idle")
         self._show_comparison()
 
     def _show_comparison(self) -> None:
-        is_through = self.viewport.photo is not None
-        self.compare.setVisible(is_through)
-        self.compare_label.setVisible(is_through)
+        name = self.viewport.photo
+        self.comparison.show_photo(name)
+        is_beside = name is not None and self.comparison.beside.isChecked()
+        if is_beside:
+            self.pane.show_rgb(next(photo.rgb for photo in self._photos if photo.name == name))
+        self.pane.setVisible(is_beside)
 
     def _show_nothing(self) -> None:
         model = self._model
@@ -250,9 +220,20 @@ class SceneView(QWidget):
         else:
             self.nothing.setText("The scene appears here as soon as the cameras are found.")
 
-    def _save_picture(self) -> None:
-        folder = self._model.folder
-        proposed = "" if folder is None else str(folder.parent / f"{folder.name}.png")
-        name, _ = QFileDialog.getSaveFileName(self, "Save a picture", proposed, "Pictures (*.png *.jpg)")
+    def save_picture(self) -> None:
+        """Ask for a file and write what is shown to it."""
+        name = self._ask("Save a picture", ".png", "Pictures (*.png *.jpg)")
         if name and not self.viewport.screenshot().save(name):
             self._model.noticed.emit(Notice(f"{Path(name).name} cannot be written.", "Choose another place."))
+
+    def save_film(self) -> None:
+        """Ask for a file and have a film around the scene written to it."""
+        name = self._ask("Save a film", ".mp4", "Films (*.mp4)")
+        if name:
+            path = Path(name)
+            self._model.make_film(path if path.suffix.lower() == ".mp4" else path.with_name(path.name + ".mp4"))
+
+    def _ask(self, title: str, suffix: str, kinds: str) -> str:
+        folder = self._model.folder
+        proposed = "" if folder is None else str(folder.parent / f"{folder.name}{suffix}")
+        return QFileDialog.getSaveFileName(self, title, proposed, kinds)[0]

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from matching.dense_descriptors import DenseDescriber
-from matching.weights import WeightsError
-from recon.errors import ReconError
-from recon.evaluation.artefact_map import artefact_map, heat_picture, remember
+from recon.evaluation.artefact_map import artefact_map, heat_picture
 from recon.evaluation.colour_diagnosis import ColourDiagnosis, diagnose_colours
+from recon.evaluation.view_check import load_describer, remember_views
 from recon.finished_scene import FinishedScene, open_finished_scene
-from recon.optimise import background_of, target_rgb, training_view
+from recon.optimise import background_of, training_view
 from recon.progress import Progress, no_progress
 from recon.report import to_plain
 from recon.scene import View
@@ -72,10 +71,7 @@ def evaluate_scene(folder: Path, *, progress: Progress = no_progress) -> SceneEv
         ReconError: the folder holds no finished scene, or XFeat's weights are missing.
     """
     finished = open_finished_scene(folder)
-    try:
-        describer = DenseDescriber()
-    except WeightsError as error:
-        raise ReconError(error.message, "Install the program again, with all it depends on.") from error
+    describer = load_describer()
     training = [view for view in finished.scene.views if not view.is_heldout]
     heldout = [view for view in finished.scene.views if view.is_heldout]
     found = SceneEvaluation(
@@ -99,7 +95,7 @@ def _look(
     draw = rasterizer.create("cpu")
     asked = {view.name: view.camera for view in heldout} or cameras_between(training)
     progress(0, len(asked) + 1, "taking in the photos")
-    memory = remember([target_rgb(view, background) for view in training], describer)
+    memory = remember_views(training, describer)
     (folder / FOLDER).mkdir(exist_ok=True)
     findings = []
     for done, (name, camera) in enumerate(asked.items(), start=1):

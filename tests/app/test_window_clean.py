@@ -209,15 +209,32 @@ def test_wrong_clicks_are_told_and_change_nothing(panel: CleanPanel, out: Path) 
 
 def test_weak_places_are_coloured_and_the_next_photo_is_told(panel: CleanPanel) -> None:
     model = panel.model
-    (shown,) = _wait_for(model.shown, lambda: panel.coverage.setChecked(True))
+    weak = panel.weak
+    (shown,) = _wait_for(model.shown, lambda: weak.coverage.setChecked(True))
     assert shown.sh.shape[1] == 1
     camera = model.scene.cameras[0]  # type: ignore[union-attr]
-    model.suggestion = NextPhoto(camera, "0.png", "Take it from there", 0.3)
-    model.suggested.emit(model.suggestion)
-    model.changed.emit()
-    assert panel.suggestion.text() == "Take it from there."
-    panel.go_there.click()
+    weak.model.suggestion = NextPhoto(camera, "0.png", "Take it from there", 0.3)
+    weak.model.changed.emit()
+    assert weak.suggestion.text() == "Take it from there."
+    weak.go_there.click()
     wait_until(lambda: bool(np.allclose(panel._viewport.view.center, camera.center, atol=1e-6)))
+
+
+@pytest.mark.weights
+def test_the_heat_map_covers_the_view_that_rests_and_goes_when_it_moves(panel: CleanPanel) -> None:
+    weak = panel.weak
+    weak.coverage.setChecked(True)
+    (picture,) = _wait_for(weak.model.checked, weak.unlike.click)
+    assert not weak.coverage.isChecked()
+    assert picture.shape == (SIZE, SIZE, 3)
+    assert weak.overlay.isVisible()
+    assert not weak.checking.isVisibleTo(weak)
+    _wait_for(panel._viewport.view_changed, lambda: QTest.keyClick(panel._viewport, Qt.Key.Key_Left))
+    assert not weak.overlay.isVisible()
+    (other,) = _wait_for(weak.model.checked, lambda: None)
+    assert np.abs(other.astype(int) - picture).mean() > 1
+    weak.unlike.click()
+    assert weak.overlay.isHidden()
 
 
 def test_nothing_may_be_deleted_whole_and_every_button_says_what_it_does(panel: CleanPanel) -> None:
