@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon.photo import camera_label, open_image, to_rgb
+from recon.errors import ReconError
+from recon.photo import Photo, camera_label, open_image, to_rgb
 from recon.photo_checks import LookedAt, Oddity, PhotoLook, find_oddities, look_at
-from recon.photo_loading import PHOTO_SUFFIXES
+from recon.photo_loading import PHOTO_SUFFIXES, UnusablePhotoError, check_mask, find_mask, has_transparency
 
 THUMBNAIL_SIDE_PX = 384
 UNKNOWN_CAMERA = "unknown camera"  # what recon.photo.camera_label says without EXIF
@@ -43,7 +45,8 @@ class InspectedPhoto:
         width, height: full size, px; 0 if it cannot be read.
         look: what the checks need; None if it cannot be read.
         camera: make, model and focal length, as far as EXIF knows.
-        has_mask: a mask lies beside it.
+        mask: what of the thumbnail is built [H, W]; None: all of it.
+        mask_problem: why its mask would stop the run, a sentence; None if it would not.
         problem: why it cannot be used, a sentence; None if it can.
     """
 
@@ -53,7 +56,8 @@ class InspectedPhoto:
     height: int = 0
     look: PhotoLook | None = None
     camera: str = ""
-    has_mask: bool = False
+    mask: NDArray[np.bool_] | None = None
+    mask_problem: str | None = None
     problem: str | None = None
 
 
@@ -86,15 +90,29 @@ def inspect_photo(path: Path) -> InspectedPhoto:
         with open_image(path) as image:
             camera = camera_label(image)
             ImageOps.exif_transpose(image, in_place=True)
-            rgb = to_rgb(image)
+            rgb, has_alpha = to_rgb(image), has_transparency(image)
             image.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
             thumbnail = to_rgb(image)
     except Exception as error:  # noqa: BLE001  # decoders of damaged files raise nearly anything
         return InspectedPhoto(path, problem=f"{path.name} cannot be read as a photo: {error}.")
     height, width = rgb.shape[:2]
-    masks = path.parent / "masks"
-    has_mask = masks.is_dir() and any(mask.stem in (path.name, path.stem) for mask in masks.iterdir())
-    return InspectedPhoto(path, thumbnail, width, height, look_at(rgb), camera, has_mask)
+    seen = InspectedPhoto(path, thumbnail, width, height, look_at(rgb), camera)
+    photo = Photo(path.name, path, width, height, None, camera, find_mask(path), has_alpha, "")
+    try:
+        check_mask(photo)
+        return replace(seen, mask=_small_mask(photo, thumbnail))
+    except ReconError as error:
+        return replace(seen, mask_problem=f"{error.message} {error.hint}")
+    except UnusablePhotoError as error:
+        return InspectedPhoto(path, problem=f"{path.name} {error}.")
+
+
+def _small_mask(photo: Photo, thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    mask = photo.mask(THUMBNAIL_SIDE_PX)
+    if mask is None:
+        return None
+    size = (thumbnail.shape[1], thumbnail.shape[0])  # sides may be rounded otherwise
+    return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
 def find_badges(photos: Sequence[InspectedPhoto]) -> dict[Path, tuple[Badge, ...]]:
@@ -109,8 +127,10 @@ def find_badges(photos: Sequence[InspectedPhoto]) -> dict[Path, tuple[Badge, ...
             key = photo.path.name if photo.path.name not in by_name else str(photo.path)
             by_name[key] = photo.path
             seen.append(LookedAt(key, photo.width, photo.height, photo.look))
-        if photo.has_mask:
-            told = "A mask lies beside it: only what the mask shows is built."
+        if photo.mask_problem is not None:
+            badges.setdefault(photo.path, []).append(Badge("mask", "mask", photo.mask_problem))
+        elif photo.mask is not None:
+            told = f"It has a mask: {photo.mask.mean():.0%} of it is built."
             badges.setdefault(photo.path, []).append(Badge("mask", "mask", told, is_problem=False))
     for finding in find_oddities(seen):
         # of two near-duplicates the second one can go

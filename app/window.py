@@ -145,6 +145,7 @@ class MainWindow(QMainWindow):
         self.grid.toggle_wanted.connect(self._toggle)
         self.grid.chosen.connect(self.photo_panel.choose)
         self.photo_panel.add_wanted.connect(self.choose_photos)
+        self.photo_panel.masks_toggled.connect(self.grid.show_masks)
         self.photo_panel.next_wanted.connect(self.find_cameras)
         self.camera_panel.photo_chosen.connect(self.view.look_through)
         self.camera_panel.selection_changed.connect(self._show_pair)

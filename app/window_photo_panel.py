@@ -3,19 +3,29 @@
 from pathlib import Path
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
 from app.project_model import MIN_PHOTOS, ProjectModel
 from app.project_photos import ProjectPhoto
 from app.window_parts import button, label, row, rule
+from app.window_photo_pane import PhotoPane
+from app.window_photos import thumbnail_of
 
+PICTURE_HEIGHT = 200  # px, of a photo of 3:2 in the width of the panel
 FEW = 4  # fewer photos see little from two sides
 
 
 class PhotoPanel(QWidget):
-    """What is known of the chosen photo; `add_wanted` asks for a dialogue, `next_wanted` to go on."""
+    """What is known of the chosen photo.
+
+    Signals:
+        add_wanted: asks for a dialogue.
+        next_wanted: to go on.
+        masks_toggled: to draw masks, or not.
+    """
 
     add_wanted = pyqtSignal()
+    masks_toggled = pyqtSignal(bool)
     next_wanted = pyqtSignal()
 
     def __init__(self, model: ProjectModel) -> None:
@@ -24,6 +34,13 @@ class PhotoPanel(QWidget):
         self._path: Path | None = None
         layout = QVBoxLayout(self)
         self.title = label("Photos", "heading")
+        self.pane = PhotoPane("The chosen photo")
+        self.pane.setFixedHeight(PICTURE_HEIGHT)
+        self.masks = QCheckBox("Show &masks")
+        self.masks.setToolTip("Draw what masks leave out dark; it is not built")
+        self.masks.setChecked(True)
+        self.masks.toggled.connect(self.masks_toggled)
+        self.masks.toggled.connect(lambda _: self._show())
         self.facts = label(role="faint")
         self.findings = label(role="warning")
         self.toggle = button("&Leave out", self._toggle, tip="Leave the photo out; the file stays (Del, Space)")
@@ -37,7 +54,7 @@ class PhotoPanel(QWidget):
         tip = "Compare the photos and find out where each was taken (Ctrl+K)"
         self.next = button("&Find cameras", self.next_wanted.emit, tip=tip, role="primary", name="find_cameras")
         self.why = label(role="faint")
-        for part in (self.title, self.facts, self.findings):
+        for part in (self.title, self.pane, self.masks, self.facts, self.findings):
             layout.addWidget(part)
         layout.addLayout(row(self.toggle, self.add))
         layout.addWidget(rule())
@@ -65,6 +82,11 @@ class PhotoPanel(QWidget):
         photo = self._photo()
         self.title.setText(photo.path.name if photo else "Photos")
         self.facts.setText(describe_photo(photo) if photo else "Choose a photo to see what is known of it.")
+        seen = photo.inspected if photo else None
+        self.pane.setVisible(seen is not None and seen.thumbnail is not None)
+        if seen is not None:
+            self.pane.show_rgb(thumbnail_of(seen, with_mask=self.masks.isChecked()))
+        self.masks.setVisible(any(p.inspected and p.inspected.mask is not None for p in self._model.photos))
         self.findings.setText("\n".join(badge.sentence for badge in photo.badges) if photo else "")
         self.findings.setVisible(bool(photo and photo.badges))
         self.toggle.setEnabled(photo is not None)

@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QModelIndex, QRect, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QPalette, QPixmap
 from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from app.masked_picture import masked_picture
+from app.photo_inspection import InspectedPhoto
 from app.project_photos import ProjectPhoto
 from app.window_pictures import to_pixmap
 from app.window_style import colours
@@ -41,6 +45,7 @@ class PhotoGrid(QListWidget):
         self.setItemDelegate(_PhotoDelegate(self))
         self.currentItemChanged.connect(lambda item, _: self.chosen.emit(item and item.data(PATH_ROLE)))
         self._pictures: dict[Path, QPixmap] = {}
+        self._shows_masks = True
 
     def show_photos(self, photos: Iterable[ProjectPhoto]) -> None:
         """Show these; what was chosen stays so."""
@@ -68,10 +73,20 @@ class PhotoGrid(QListWidget):
         """Those that are chosen."""
         return [item.data(PATH_ROLE) for item in self.selectedItems()]
 
+    def show_masks(self, is_shown: bool) -> None:
+        """Draw what masks leave out dark, or as it is."""
+        self._shows_masks = is_shown
+        self._pictures.clear()
+        port = self.viewport()
+        assert port is not None
+        port.update()
+
     def picture(self, photo: ProjectPhoto) -> QPixmap | None:
         """Its thumbnail, once it was looked at."""
-        if photo.path not in self._pictures and photo.inspected is not None and photo.inspected.thumbnail is not None:
-            self._pictures[photo.path] = to_pixmap(photo.inspected.thumbnail)
+        if photo.path not in self._pictures and photo.inspected is not None:
+            rgb = thumbnail_of(photo.inspected, with_mask=self._shows_masks)
+            if rgb is not None:
+                self._pictures[photo.path] = to_pixmap(rgb)
         return self._pictures.get(photo.path)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
@@ -165,6 +180,13 @@ class _PhotoDelegate(QStyledItemDelegate):
             painter.setPen(QColor(of.canvas))
             painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, badge.label)
             left += width + 4
+
+
+def thumbnail_of(seen: InspectedPhoto, *, with_mask: bool) -> NDArray[np.uint8] | None:
+    """Its small picture [H, W, 3]; None if it cannot be read."""
+    if seen.thumbnail is None or seen.mask is None or not with_mask:
+        return seen.thumbnail
+    return masked_picture(seen.thumbnail, seen.mask)
 
 
 def _size(size: QSize) -> tuple[int, int]:

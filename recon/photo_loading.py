@@ -44,7 +44,7 @@ class PhotoSet:
     warnings: tuple[str, ...]
 
 
-class _UnusablePhotoError(Exception):
+class UnusablePhotoError(Exception):
     """Why one file is left out, a sentence without its subject: "is empty"."""
 
 
@@ -68,7 +68,7 @@ def load_photos(inputs: Sequence[Path], progress: Progress = no_progress) -> Pho
         progress(done, len(files), f"Reading {name}")
         try:
             photo, look = _read(path, name)
-        except _UnusablePhotoError as error:
+        except UnusablePhotoError as error:
             rejected.append(UnplacedPhoto(name, f"{name} {error}."))
             continue
         if photo.sha256 in photos:
@@ -112,7 +112,7 @@ def load_more_photos(known: Sequence[KnownPhoto], inputs: Sequence[Path], progre
         is_known = len(photos) < len(known)
         try:
             photo, look = _read(path, name)
-        except _UnusablePhotoError as error:
+        except UnusablePhotoError as error:
             hint = "It belongs to the scene: put it back." if is_known else "Leave it out; the scene is as it was."
             raise ReconError(f"{path if is_known else path.name} {error}.", hint) from error
         if is_known and photo.sha256 != known[len(photos)].sha256:
@@ -185,22 +185,22 @@ def _unique_names(files: Sequence[Path], taken: Sequence[str] = ()) -> list[str]
 def _read(path: Path, name: str) -> tuple[Photo, PhotoLook]:
     """Decode a photo in full and describe it."""
     if not path.is_file():  # reading a named pipe would wait for ever
-        raise _UnusablePhotoError("is not a file")
+        raise UnusablePhotoError("is not a file")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _UnusablePhotoError(f"cannot be read: {error.strerror}") from error
+        raise UnusablePhotoError(f"cannot be read: {error.strerror}") from error
     if not data:
-        raise _UnusablePhotoError("is an empty file")
+        raise UnusablePhotoError("is an empty file")
     with _decode(path) as image:
         focal = focal_prior_px(image)
         label = camera_label(image)
         ImageOps.exif_transpose(image, in_place=True)
         width, height = image.size
         if min(width, height) < _MIN_SIDE_PX:
-            raise _UnusablePhotoError(f"is only {width} x {height} pixels")
+            raise UnusablePhotoError(f"is only {width} x {height} pixels")
         look = look_at(to_rgb(image))
-        has_alpha = _has_transparency(image)
+        has_alpha = has_transparency(image)
     photo = Photo(
         name=name,
         path=path,
@@ -208,11 +208,11 @@ def _read(path: Path, name: str) -> tuple[Photo, PhotoLook]:
         height=height,
         focal_prior_px=focal,
         camera_label=f"{label}, {max(width, height) / min(width, height):.2f}:1",
-        mask_path=_find_mask(path),
+        mask_path=find_mask(path),
         has_alpha=has_alpha,
         sha256=hashlib.sha256(data).hexdigest(),
     )
-    _check_mask(photo)
+    check_mask(photo)
     return photo, look
 
 
@@ -222,28 +222,29 @@ def _decode(path: Path) -> Image.Image:
             python_warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
             image = open_image(path)
         if image.width * image.height > _MAX_PIXELS:
-            raise _UnusablePhotoError(f"is absurdly large, {image.width} x {image.height} pixels")
+            raise UnusablePhotoError(f"is absurdly large, {image.width} x {image.height} pixels")
         image.load()
-    except _UnusablePhotoError:
+    except UnusablePhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise _UnusablePhotoError("is absurdly large") from error
+        raise UnusablePhotoError("is absurdly large") from error
     except UnidentifiedImageError as error:
-        raise _UnusablePhotoError("is not a photo, or of a kind that cannot be read") from error
+        raise UnusablePhotoError("is not a photo, or of a kind that cannot be read") from error
     except Exception as error:  # decoders of damaged files raise nearly anything
-        raise _UnusablePhotoError("is damaged or incomplete") from error
+        raise UnusablePhotoError("is damaged or incomplete") from error
     if image.mode in ("F", "I"):
-        raise _UnusablePhotoError("has 32-bit pixels, which have no fixed white; save it with 8 or 16 bits")
+        raise UnusablePhotoError("has 32-bit pixels, which have no fixed white; save it with 8 or 16 bits")
     return image
 
 
-def _has_transparency(image: Image.Image) -> bool:
+def has_transparency(image: Image.Image) -> bool:
+    """Its alpha channel leaves something out, so that it is a mask."""
     if not image.has_transparency_data:
         return False
     return bool((np.asarray(image.convert("RGBA").getchannel("A")) <= ALPHA_LIMIT).any())
 
 
-def _find_mask(path: Path) -> Path | None:
+def find_mask(path: Path) -> Path | None:
     """`masks/a.png` or `masks/a.jpg.png` beside `a.jpg`."""
     folder = path.parent / MASK_FOLDER
     if not folder.is_dir():
@@ -252,13 +253,13 @@ def _find_mask(path: Path) -> Path | None:
     return next((mask for mask in masks if mask.stem in (path.name, path.stem)), None)
 
 
-def _check_mask(photo: Photo) -> None:
+def check_mask(photo: Photo) -> None:
     """Raise ReconError for a mask that cannot belong to its photo: guessing would spoil the scene unseen."""
     if photo.mask_path is not None:
         try:
             with _decode(photo.mask_path) as mask:
                 ImageOps.exif_transpose(mask, in_place=True)
-        except _UnusablePhotoError as error:
+        except UnusablePhotoError as error:
             raise ReconError(f"The mask {photo.mask_path} {error}.", "Mend it, or take it away.") from error
         # equal shape to within a pixel of rounding at either size
         if abs(mask.width * photo.height - mask.height * photo.width) > max(*mask.size, photo.width, photo.height):
@@ -269,7 +270,7 @@ def _check_mask(photo: Photo) -> None:
             )
     shown = photo.mask(_MASK_CHECK_SIDE_PX)
     if shown is not None and not shown.any():
-        raise _UnusablePhotoError("has a mask that leaves nothing of it")
+        raise UnusablePhotoError("has a mask that leaves nothing of it")
 
 
 def _require_two(num_photos: int, rejected: Sequence[UnplacedPhoto]) -> None:

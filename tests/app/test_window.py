@@ -1,7 +1,6 @@
 """The window: photos in, a child process at work, its events shown, a scene saved."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,63 +9,32 @@ import trimesh
 from PIL import Image
 
 try:
-    from PyQt6.QtCore import QEventLoop, QMimeData, QPointF, Qt, QTimer, QUrl
+    from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
     from PyQt6.QtGui import QDropEvent
     from PyQt6.QtTest import QTest
     from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSlider
 
-    from app.project_model import ProjectModel
     from app.window import MainWindow
-    from app.window_run import ReconstructionRun
-    from app.window_settings import WindowSettings
-    from app.window_tasks import Tasks
+    from tests.app.waiting import wait_until
+    from tests.app.windows import make_photos, make_window, replace_child
 except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
     pytest.skip(f"no window on this machine: {missing}", allow_module_level=True)
 
 from recon.report import PairReport, PhotoReport, Report, write_report
 
-# A stand-in for the command line: prints events and ends as the test wants.
-CHILD = """import json, sys, time
-for event in EVENTS: print(json.dumps(event), flush=True)
-print("a library says hello", flush=True)
-ENDING
-"""
 PROGRESS = {"event": "progress", "elapsed_s": 2.0, "stage_fraction": 0.5, "message": "pair 2"}
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "mug"
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for name in ("a.jpg", "b.PNG", "c.jpg"):
-        Image.fromarray(random.integers(0, 255, (600, 800, 3), np.uint8)).save(folder / name)
-    (folder / "notes.txt").write_text("not a photo")
-    return folder
+    return make_photos(tmp_path / "mug")
 
 
 @pytest.fixture
 def window(application: QApplication, tmp_path: Path) -> Iterator[MainWindow]:
-    made = _window(tmp_path)
+    made = make_window(tmp_path)
     yield made
     made.close()
-
-
-def _window(tmp_path: Path, out: Path | None = None) -> MainWindow:
-    model = ProjectModel(tasks=Tasks(is_inline=True), home=tmp_path / "home")
-    return MainWindow(out, settings=WindowSettings(tmp_path / "settings.ini"), model=model)
-
-
-def _wait_until(claim: Callable[[], bool], timeout_ms: int = 30_000) -> None:
-    loop = QEventLoop()
-    poll, limit = QTimer(), QTimer()
-    poll.timeout.connect(lambda: loop.quit() if claim() else None)
-    limit.setSingleShot(True)
-    limit.timeout.connect(loop.quit)
-    poll.start(10)
-    limit.start(timeout_ms)
-    loop.exec()
-    assert claim()
 
 
 def _drop(window: MainWindow, *paths: Path) -> None:
@@ -74,13 +42,6 @@ def _drop(window: MainWindow, *paths: Path) -> None:
     mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     window.dropEvent(QDropEvent(QPointF(300, 300), Qt.DropAction.CopyAction, mime, left, none))
-
-
-def _replace_child(run: ReconstructionRun, monkeypatch: pytest.MonkeyPatch, events: list[dict], ending: str) -> None:
-    """Let the run start a stand-in instead of the command line."""
-    code = CHILD.replace("EVENTS", repr(events)).replace("ENDING", ending)
-    start = run._process.start
-    monkeypatch.setattr(run._process, "start", lambda program, arguments: start(sys.executable, ["-c", code]))
 
 
 def _notice(window: MainWindow) -> str:
@@ -155,7 +116,7 @@ def test_changes_are_kept_beside_the_project_until_it_is_built(
     folder = photos.with_name("mug-handful")
     assert not folder.exists()
     assert photos.with_name("mug-handful.unsaved.json").is_file()
-    again = _window(tmp_path, None)
+    again = make_window(tmp_path, None)
     again.model.open(folder)
     assert again.model.asked() == window.model.asked()
     assert [photo.path.name for photo in again.model.photos if photo.is_removed] == ["b.PNG"]
@@ -165,7 +126,7 @@ def test_changes_are_kept_beside_the_project_until_it_is_built(
 def test_events_of_the_child_are_shown(window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     window.add_photos([photos])
     progress = PROGRESS | {"stage": "matches", "overall": 0.25, "eta_s": 61.0}
-    _replace_child(window.model.run, monkeypatch, [progress, {"event": "done", "outputs": {}}], "sys.exit(3)")
+    replace_child(window.model.run, monkeypatch, [progress, {"event": "done", "outputs": {}}], "sys.exit(3)")
     seen: list[tuple[str, str, float]] = []
     window.model.run.progressed.connect(
         lambda _: seen.append((window.strip.word.text(), window.strip.sentence.text(), window.strip.bar.share))
@@ -173,7 +134,7 @@ def test_events_of_the_child_are_shown(window: MainWindow, photos: Path, monkeyp
     window.build()
     assert not window.build_panel.build.isEnabled()
     assert not window.strip.stop.isHidden()
-    _wait_until(lambda: window.model.phase == "idle")
+    wait_until(lambda: window.model.phase == "idle")
     assert seen == [("Comparing photos", "pair 2 · 1 min 1 s left", 0.25)]
     assert window.build_panel.build.isEnabled()
     assert window.strip.stop.isHidden()
@@ -189,9 +150,9 @@ def test_a_paused_run_holds_still_and_stops_when_told(
         f"import signal; signal.signal(signal.SIGTERM, {handler})\n"
         f"for i in range(3000): open({str(ticks)!r}, 'w').write(str(i)); time.sleep(.02)"
     )
-    _replace_child(window.model.run, monkeypatch, [], ending)
+    replace_child(window.model.run, monkeypatch, [], ending)
     window.build()
-    _wait_until(lambda: ticks.exists() and bool(ticks.read_text()))
+    wait_until(lambda: ticks.exists() and bool(ticks.read_text()))
     window.strip.pause.click()
     assert window.model.phase == "paused"
     QTest.qWait(60)
@@ -199,10 +160,10 @@ def test_a_paused_run_holds_still_and_stops_when_told(
     QTest.qWait(150)
     assert ticks.read_text() == before
     window.strip.pause.click()
-    _wait_until(lambda: ticks.read_text() not in ("", before))
+    wait_until(lambda: ticks.read_text() not in ("", before))
     window.strip.pause.click()
     window.strip.stop.click()
-    _wait_until(lambda: window.model.phase == "idle")
+    wait_until(lambda: window.model.phase == "idle")
     assert window.notice.isHidden()
 
 
@@ -217,9 +178,9 @@ def test_a_child_that_dies_leaves_the_window_standing(
     ending: str, expected: str, window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window.add_photos([photos])
-    _replace_child(window.model.run, monkeypatch, [], ending)
+    replace_child(window.model.run, monkeypatch, [], ending)
     window.build()
-    _wait_until(lambda: window.model.phase == "idle")
+    wait_until(lambda: window.model.phase == "idle")
     assert expected in _notice(window)
     if "broken" in ending:
         assert "broken kernel" in window.notice.details.toPlainText()
@@ -230,7 +191,7 @@ def test_the_window_speaks_with_the_real_command_line(window: MainWindow, photos
     for photo in photos.iterdir():  # between the look and the run
         photo.write_text("Dear photo, ...")
     window.build()
-    _wait_until(lambda: window.model.phase == "idle")
+    wait_until(lambda: window.model.phase == "idle")
     assert "a.jpg" in _notice(window)
     assert window.model.report is not None
     assert window.model.report.status == "failed"
@@ -285,7 +246,7 @@ def test_a_project_is_among_the_recent_ones_and_window_state_is_kept(
     window.open_project(tmp_path / "out")
     window.resize(1100, 700)
     window.close()
-    again = _window(tmp_path)
+    again = make_window(tmp_path)
     assert again.settings.recent == [tmp_path / "out"]
     assert (again.width(), again.height()) == (1100, 700)
     again.close()
@@ -294,7 +255,7 @@ def test_a_project_is_among_the_recent_ones_and_window_state_is_kept(
 def test_a_dropped_mesh_is_looked_at_without_a_project(window: MainWindow, tmp_path: Path) -> None:
     trimesh.creation.box().export(tmp_path / "box.stl")
     _drop(window, tmp_path / "box.stl")
-    _wait_until(lambda: "mesh" in window.view.viewport.modes)
+    wait_until(lambda: "mesh" in window.view.viewport.modes)
     assert window.view.mode.currentText() == "Mesh"
     assert window.center.currentWidget() is window.view
     assert window.model.folder is None
@@ -304,10 +265,10 @@ def test_a_run_is_not_left_for_another_project(
     window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window.add_photos([photos])
-    _replace_child(window.model.run, monkeypatch, [], "time.sleep(60)")
+    replace_child(window.model.run, monkeypatch, [], "time.sleep(60)")
     window.build()
     window.new_project()
     assert "under way" in _notice(window)
     assert len(window.model.photos) == 3
     window.model.stop()
-    _wait_until(lambda: window.model.phase == "idle")
+    wait_until(lambda: window.model.phase == "idle")
