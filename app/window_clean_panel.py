@@ -65,8 +65,9 @@ class CleanPanel(QWidget):
         self._make_shortcuts()
         model.changed.connect(self._show)
         model.shown.connect(viewport.set_gaussians)
-        model.failed.connect(lambda message, hint: self.problem.setText(f"{message} {hint}".strip()))
+        model.failed.connect(lambda message, hint: self._tell(f"{message} {hint}".strip()))
         viewport.point_picked.connect(model.add_point)
+        self._tell("")
         self._show()
 
     def choose_tool(self, tool: Tool | None) -> None:
@@ -149,12 +150,13 @@ class CleanPanel(QWidget):
 
     def _ending(self) -> QVBoxLayout:
         self.state, self.problem = _label(), _label()
-        self.save = _button("&Save into the project", self.model.save, "The way back stays open (Ctrl+S)")
+        self.save = _button("&Save", self.model.save, "Write what is left into the project; the way back stays open")
         tip = "The mesh is not cleaned with the splats: make it anew from what is left of them (Ctrl+M)"
-        self.mesh = _button("&Make the mesh anew", self.mesh_wanted.emit, tip)
+        self.mesh = _button("New &mesh", self.mesh_wanted.emit, tip)
         column = QVBoxLayout()
-        for part in (self.state, self.problem, self.save, self.mesh):
+        for part in (self.state, self.problem):
             column.addWidget(part)
+        column.addLayout(_row(self.save, self.mesh))
         return column
 
     def _make_shortcuts(self) -> None:
@@ -176,7 +178,7 @@ class CleanPanel(QWidget):
     # What the user does
 
     def _set_strength(self, value: int) -> None:
-        self.problem.clear()
+        self._tell("")
         self.model.set_strength(value / SLIDER_STEPS)
 
     def _outline(self, outline: NDArray[np.float64], modifiers: Qt.KeyboardModifier) -> None:
@@ -198,9 +200,13 @@ class CleanPanel(QWidget):
         self.model.set_crop(values[:3], values[3:])
 
     def _pick(self, what: str) -> None:
-        self.problem.clear()
+        self._tell("")
         self.choose_tool(None)
         self.model.pick(None if self.model.picking == what else what)  # type: ignore[arg-type]
+
+    def _tell(self, problem: str) -> None:
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
 
     # What the model says
 
@@ -245,6 +251,8 @@ class CleanPanel(QWidget):
         else:
             missing = POINTS_WANTED[model.picking] - len(model.points)
             self.picked.setText(f"Click {missing} more {'point' if missing == 1 else 'points'} in the view.")
+
+        self.picked.setVisible(bool(self.picked.text()))
 
     def _show_lines(self) -> None:
         lines = []

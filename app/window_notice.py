@@ -33,6 +33,7 @@ class NoticeBar(QFrame):
     def tell(self, notice: Notice) -> None:
         """Show a notice in place of the one before."""
         self.message.setText(notice.message)
+        set_role(self, "notice" if notice.is_error else "card")
         set_role(self.message, "bad" if notice.is_error else "heading")
         self.hint.setText(notice.hint)
         self.hint.setVisible(bool(notice.hint))
