@@ -1,8 +1,7 @@
-"""What people save a scene for, in which of the formats that `recon.export` offers, and how large the file will be."""
+"""What people save a scene for, and in which of the formats that `recon.export` offers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -13,13 +12,11 @@ class SaveFormat:
         key: what `recon.export` calls it.
         label: a few words.
         suffix: of the file; empty for a folder.
-        size: bytes of the file, from the project folder and the number of Gaussians; None if nobody can tell before.
     """
 
     key: str
     label: str
     suffix: str
-    size: Callable[[Path, int], int | None]
 
 
 @dataclass(frozen=True)
@@ -37,48 +34,26 @@ class Purpose:
     formats: tuple[SaveFormat, ...]
 
 
-def _file(name: str, factor: float = 1.0) -> Callable[[Path, int], int | None]:
-    def size(project: Path, num_gaussians: int) -> int | None:
-        path = project / name
-        return round(factor * path.stat().st_size) if path.is_file() else None
-
-    return size
-
-
-def _per_gaussian(num_bytes: float, base: int = 0) -> Callable[[Path, int], int | None]:
-    return lambda project, num_gaussians: round(base + num_bytes * num_gaussians) if num_gaussians else None
-
-
-def _folder(project: Path, num_gaussians: int) -> int | None:
-    files = [file for part in ("cameras", "images") for file in (project / part).glob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files) or None
-
-
-def _unknown(project: Path, num_gaussians: int) -> int | None:
-    return None
-
-
-# Bytes of a Gaussian by the formats' own layouts; SOG is images of what colours there are, so a rough mean.
 _FORMATS = {
     item.key: item
     for item in (
-        SaveFormat("html", "web page, opens in any browser, offline", ".html", _per_gaussian(30, 200_000)),
-        SaveFormat("ply", "splats, lossless (PLY)", ".ply", _file("splats.ply")),
-        SaveFormat("compressed-ply", "splats, compressed PLY", ".compressed.ply", _per_gaussian(62)),
-        SaveFormat("splat", "splats without view-dependent colour (.splat)", ".splat", _per_gaussian(32)),
-        SaveFormat("spz", "splats, small (SPZ)", ".spz", _per_gaussian(36)),
-        SaveFormat("sog", "splats, smallest (SOG)", ".sog", _per_gaussian(17)),
-        SaveFormat("splat-glb", "splats in glTF", ".glb", _per_gaussian(236)),
-        SaveFormat("glb", "mesh with colours (GLB)", ".glb", _file("mesh.glb")),
-        SaveFormat("obj", "mesh (OBJ)", ".obj", _file("mesh.glb", 2.5)),
-        SaveFormat("stl", "mesh without colours (STL)", ".stl", _file("mesh.glb", 1.8)),
-        SaveFormat("3mf", "mesh for printers (3MF)", ".3mf", _unknown),
-        SaveFormat("mesh-ply", "mesh (PLY)", ".ply", _file("mesh.glb")),
-        SaveFormat("usdz", "mesh for iPhone, iPad and Mac (USDZ)", ".usdz", _file("mesh.glb", 2.5)),
-        SaveFormat("colmap", "cameras, points and photos (COLMAP folder)", "", _folder),
-        SaveFormat("colmap-bin", "the same, binary", "", _folder),
-        SaveFormat("transforms", "transforms.json and photos, as nerfstudio reads them", "", _folder),
-        SaveFormat("cameras", "cameras.json alone", ".json", _file("cameras.json")),
+        SaveFormat("html", "web page, opens in any browser, offline", ".html"),
+        SaveFormat("ply", "splats, lossless (PLY)", ".ply"),
+        SaveFormat("compressed-ply", "splats, compressed PLY", ".compressed.ply"),
+        SaveFormat("splat", "splats without view-dependent colour (.splat)", ".splat"),
+        SaveFormat("spz", "splats, small (SPZ)", ".spz"),
+        SaveFormat("sog", "splats, smallest (SOG)", ".sog"),
+        SaveFormat("splat-glb", "splats in glTF", ".glb"),
+        SaveFormat("glb", "mesh with colours (GLB)", ".glb"),
+        SaveFormat("obj", "mesh (OBJ)", ".obj"),
+        SaveFormat("stl", "mesh without colours (STL)", ".stl"),
+        SaveFormat("3mf", "mesh for printers (3MF)", ".3mf"),
+        SaveFormat("mesh-ply", "mesh (PLY)", ".ply"),
+        SaveFormat("usdz", "mesh for iPhone, iPad and Mac (USDZ)", ".usdz"),
+        SaveFormat("colmap", "cameras, points and photos (COLMAP folder)", ""),
+        SaveFormat("colmap-bin", "the same, binary", ""),
+        SaveFormat("transforms", "transforms.json and photos, as nerfstudio reads them", ""),
+        SaveFormat("cameras", "cameras.json alone", ".json"),
     )
 }
 
@@ -112,7 +87,7 @@ def purposes(offered: Sequence[str]) -> list[Purpose]:
         formats = tuple(_FORMATS[key] for key in keys if key in offered)
         if formats:
             found.append(Purpose(title, advice, formats))
-    others = tuple(SaveFormat(key, key, f".{key}", _unknown) for key in offered if key not in known)
+    others = tuple(SaveFormat(key, key, f".{key}") for key in offered if key not in known)
     return [*found, Purpose("Something else", "Further formats.", others)] if others else found
 
 

@@ -133,7 +133,9 @@ class CameraPanel(QWidget):
             placed = sum(other.placed is True for other in self._photos())
             self.go_on.setText(f"&Go on with {placed} of {len(self._photos())}")
             self.go_on.setVisible(placed >= 2)
-            self.harder.setEnabled(self._model.can_run and self._model.matcher != "quality")
+            is_tried = self._model.matcher == "quality"
+            self.harder.setEnabled(self._model.can_run and not is_tried)
+            self.harder.setText("Tried harder" if is_tried and self._model.phase == "idle" else "&Try harder")
         self.pairs.setText(describe_pairs(self._model, photo))
         self.pairs.setVisible(bool(self.pairs.text()))
 

@@ -1,10 +1,11 @@
 """Details beside saving: what for, in which format, how large."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PyQt6.QtCore import QUrl
-from PyQt6.QtGui import QDesktopServices
+from PyQt6.QtGui import QDesktopServices, QShowEvent
 from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFileDialog, QRadioButton, QVBoxLayout, QWidget
 
 from app.project_model import ProjectModel
@@ -12,6 +13,8 @@ from app.project_notice import Notice
 from app.save_purposes import Purpose, SaveFormat, offered_formats, purposes, told_size
 from app.window_parts import button, label, rule
 from app.window_saver import Saver
+from recon.errors import ReconError
+from recon.export_sizes import export_size
 
 
 class SavePanel(QWidget):
@@ -23,6 +26,7 @@ class SavePanel(QWidget):
         self.saver = Saver(self)
         self._written: Path | None = None
         self._purposes: list[Purpose] = []
+        self._sizes: dict[str, int | None] = {}  # by format; None while it is being found out
         layout = QVBoxLayout(self)
         layout.addWidget(label("What for?", "heading"))
         self._group = QButtonGroup(self)
@@ -34,7 +38,8 @@ class SavePanel(QWidget):
         self.format.setAccessibleName("Format")
         self.format.setToolTip("The first one serves most")
         self.size_told = label(role="faint")
-        self.format.currentIndexChanged.connect(self._show)
+        self.format.currentIndexChanged.connect(lambda _: self._measure())
+        self.format.currentIndexChanged.connect(lambda _: self._show())
         self.save = button("&Save …", self._ask, tip="Choose a file (Ctrl+S)", role="primary", name="save")
         self.outcome = label(role="good")
         self.show_folder = button("Show in &folder", self._show_in_folder, tip="Open the folder that it lies in")
@@ -49,7 +54,8 @@ class SavePanel(QWidget):
         self.saver.failed.connect(lambda *texts: model.noticed.emit(Notice(*texts)))
         self.saver.changed.connect(self._show)
         model.run_changed.connect(self._show)
-        model.report_changed.connect(self._show)
+        model.report_changed.connect(self._forget_sizes)
+        model.result_written.connect(lambda _: self._forget_sizes())
         model.opened.connect(self._forget)
         self._forget()
 
@@ -87,6 +93,36 @@ class SavePanel(QWidget):
         if is_on:
             self._choose_purpose()
 
+    def _measure(self) -> None:
+        """Find out in the worker how large the chosen format will be, unless that is known."""
+        chosen, folder = self._format(), self._model.folder
+        if chosen is None or folder is None or chosen.key in self._sizes or not self._is_shown():
+            return
+        key, sizes = chosen.key, self._sizes
+        sizes[key] = None
+
+        def show(size: int) -> None:
+            sizes[key] = size  # of the project that was open then
+            self._show()
+
+        def fail(error: Exception) -> None:
+            if not isinstance(error, ReconError):
+                raise error  # what it lacks is told when it is saved
+
+        self._model.tasks.start(partial(export_size, folder, key), show, fail)
+
+    def _is_shown(self) -> bool:
+        return self._model.has_scene and self.isVisible()
+
+    def _forget_sizes(self) -> None:
+        self._sizes = {}
+        self._measure()
+        self._show()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._measure()
+
     def _choose_purpose(self) -> None:
         purpose = self._purposes[self._group.checkedId()]
         self.advice.setText(purpose.advice)
@@ -100,15 +136,14 @@ class SavePanel(QWidget):
         is_ready = model.has_scene and chosen is not None and not self.saver.is_running
         self.save.setEnabled(is_ready)
         self.save.setText("Saving …" if self.saver.is_running else "&Save …")
-        size = None
-        if chosen is not None and model.folder is not None and model.report is not None:
-            size = chosen.size(model.folder, int(model.report.totals.get("num_gaussians") or 0))
         told = [chosen.label[0].upper() + chosen.label[1:]] if chosen is not None and self.format.isHidden() else []
-        self.size_told.setText(", ".join([*told, *filter(None, [told_size(size)])]))
+        size = "" if chosen is None else told_size(self._sizes.get(chosen.key))
+        self.size_told.setText(", ".join([*told, *filter(None, [size])]))
         self.show_folder.setVisible(self._written is not None)
         self.outcome.setVisible(bool(self.outcome.text()))
 
     def _forget(self) -> None:
+        self._sizes = {}
         self._written = None
         self.outcome.setText("")
         self._show()

@@ -70,7 +70,7 @@ class WeakPanel(QGroupBox):
             [(_hex(rgb), word) for rgb, word in zip(COVERAGE_RGB, _COVERAGE_WORDS, strict=True)]
         )
         self.unlike = QCheckBox("&Heat map of what is unlike the photos")
-        tip = "Compares this view with all photos whenever it rests. From about as far as they were taken, bright is wrong"
+        tip = "Compares the resting view with all photos; seen from about as far as they were taken, bright is wrong"
         self.unlike.setToolTip(tip)
         self.unlike_key = _legend(_LIKENESS)
         self.checking = label("Comparing with the photos …", "faint")

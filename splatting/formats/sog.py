@@ -33,6 +33,11 @@ PALETTE_WIDTH = 64  # entries in a row of their picture
 QUAT_TAG = 252  # plus the index of the largest component: the fourth byte of a quaternion
 
 
+def usual_palette(count: int) -> int:
+    """Most entries in the palette of so many Gaussians, unless told otherwise."""
+    return min(max(count // _GAUSSIANS_PER_ENTRY, _FREE_PALETTE), MAX_PALETTE)
+
+
 def write_sog(
     gaussians: Gaussians,
     path: Path,
@@ -53,7 +58,7 @@ def write_sog(
         ValueError: there are none, values are not finite, or the palette has another size.
     """
     if max_palette is None:
-        max_palette = min(max(len(gaussians) // _GAUSSIANS_PER_ENTRY, _FREE_PALETTE), MAX_PALETTE)
+        max_palette = usual_palette(len(gaussians))
     if not 1 <= max_palette <= MAX_PALETTE:
         raise ValueError(f"max_palette must be 1 to {MAX_PALETTE}, got {max_palette}")
     arrays = to_arrays(gaussians.select(morton_order(gaussians.means)))
