@@ -11,7 +11,6 @@ from app.project_files import (
     Asked,
     discard_unsaved,
     is_project,
-    photo_paths,
     propose_folder,
     read_asked,
     read_unsaved,
@@ -20,13 +19,14 @@ from app.project_files import (
 from app.project_model_work import Job, Phase, ProjectWork
 from app.project_notice import Notice
 from app.project_photos import ProjectPhoto, ProjectPhotos
+from app.project_result import ProjectResult, read_result
 from app.run_request import FilmRequest, MeshRequest, RunRequest
 from app.run_state import RunState
 from app.window_run import CANCELLED
 from app.window_tasks import Tasks
 from recon.errors import ReconError
 from recon.progress import StageName
-from recon.report import PhotoReport, Report, ReportFileError, read_report
+from recon.report import Report, ReportFileError
 
 AUTOSAVE_AFTER_MS = 400
 MIN_PHOTOS = 2
@@ -96,12 +96,11 @@ class ProjectModel(QObject):
         self.preset = "standard"
         self.matcher: str | None = None
         self.has_holdout = False
-        self.report: Report | None = None
+        self.result = ProjectResult()
         self.work.reset()
         self.warnings: list[str] = []
         self.film = Path()  # where the newest one is written
         self.is_unsaved = False
-        self._names: dict[str, Path] = {}
 
     # Photos
 
@@ -147,16 +146,6 @@ class ProjectModel(QObject):
         self._photos.set_removed(paths, False)
         self._photos_edited()
 
-    def photo_report(self, path: Path) -> PhotoReport | None:
-        """What became of a photo in the last run; None if it was not in it."""
-        if self.report is None:
-            return None
-        return next((photo for photo in self.report.photos if self._names.get(photo.name, path.parent) == path), None)
-
-    def path_of(self, name: str) -> Path | None:
-        """Where a photo of the report lies."""
-        return self._names.get(name)
-
     # Settings
 
     def set_folder(self, folder: Path) -> None:
@@ -193,9 +182,14 @@ class ProjectModel(QObject):
         return self.phase == "idle" and len(self.used_photos) >= MIN_PHOTOS and self.folder is not None
 
     @property
+    def report(self) -> Report | None:
+        """Of the last run."""
+        return self.result.report
+
+    @property
     def has_cameras(self) -> bool:
         """The last run placed photos."""
-        return self.report is not None and any(photo.placed for photo in self.report.photos)
+        return self.result.has_cameras
 
     @property
     def has_scene(self) -> bool:
@@ -205,10 +199,7 @@ class ProjectModel(QObject):
     @property
     def has_other_photos(self) -> bool:
         """The report speaks of other photos than those chosen now."""
-        if self.report is None:
-            return False
-        reported = {self._names.get(photo.name) for photo in self.report.photos}
-        return reported != {photo.path for photo in self.used_photos}
+        return not self.result.is_of([photo.path for photo in self.used_photos])
 
     @property
     def is_stale(self) -> bool:
@@ -356,20 +347,14 @@ class ProjectModel(QObject):
             self.photos_changed.emit()
             self.run_changed.emit()
 
-    def _holdout_of(self, used: tuple[Path, ...]) -> tuple[str, ...]:
-        """The middle photo, if one is wanted and there are photos to spare."""
-        names = [path.name for path in used]
-        middle = names[len(names) // 2]
-        return (middle,) if self.has_holdout and len(names) > 3 and names.count(middle) == 1 else ()
-
     def _reconstruct(self, job: Job, until: StageName) -> None:
         if not self.can_run or self.folder is None:
             return
         self.warnings = []
         used = tuple(photo.path for photo in self.used_photos)
-        request = RunRequest(
-            used, self.folder, self.preset, self.matcher, until, self._holdout_of(used), extra=self._extra
-        )
+        aside = self.result.photo_to_measure_on(used) if self.has_holdout else None
+        holdout = () if aside is None else (aside.name,)
+        request = RunRequest(used, self.folder, self.preset, self.matcher, until, holdout, extra=self._extra)
         self.work.start(job, request)
 
     def _receive_end(self, exit_code: int) -> None:
@@ -385,11 +370,10 @@ class ProjectModel(QObject):
         self.ended.emit(exit_code)
 
     def _load_report(self) -> None:
-        self.report, self._names = None, {}
-        if self.folder is not None and (self.folder / "report.json").is_file():
+        self.result = ProjectResult()
+        if self.folder is not None:
             try:
-                self.report = read_report(self.folder)
-                self._names = photo_paths(self.folder)
+                self.result = read_result(self.folder)
             except ReportFileError as error:
                 self.noticed.emit(Notice("The project's report cannot be read.", "Build again.", str(error)))
         self.report_changed.emit()

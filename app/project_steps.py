@@ -60,7 +60,7 @@ def _cameras(model: "ProjectModel") -> StepView:
     placed = sum(photo.placed is True for photo in known)
     told = f"{placed} of {len(known)} placed"
     if model.has_other_photos:
-        return StepView("ready", "photos have changed")
+        return StepView("ready", "photos changed")
     return StepView("done" if placed == len(known) else "problem", told)
 
 

@@ -1,24 +1,13 @@
 """The desktop window: five steps on the left, photos or the scene in the middle, details on the right."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtCore import QEvent
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QPixmap
-from PyQt6.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QMainWindow,
-    QScrollArea,
-    QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QMainWindow, QWidget
 
 from app.file_kinds import SUFFIXES
-from app.pair_lines import PairLines, load_pair
 from app.photo_inspection import inspect_photo
 from app.project_files import is_project
 from app.project_model import ProjectModel
@@ -27,12 +16,13 @@ from app.project_steps import STEPS, Step, describe_steps
 from app.run_estimate import PRESET_WORK, pace_of
 from app.window_build_panel import BuildPanel
 from app.window_camera_panel import CameraPanel
+from app.window_choosing import choose_folder, choose_photos, choose_scene_file
 from app.window_clean_step import CleanStep
 from app.window_empty import SAMPLE_TITLES, EmptyPage, first_photo
+from app.window_layout import HEIGHT, WIDTH, split, stacked, stacked_panels, whole
 from app.window_menus import Menus
 from app.window_notice import NoticeBar
 from app.window_pair import PairView
-from app.window_parts import rule
 from app.window_photo_panel import PhotoPanel
 from app.window_photos import PhotoGrid
 from app.window_pictures import to_pixmap
@@ -44,10 +34,7 @@ from app.window_style import colours, style_sheet
 from app.window_view import SceneView
 from app.window_view_tools import KEYS
 from recon.errors import ReconError
-from recon.photo_loading import PHOTO_SUFFIXES
 from recon.progress import STAGES
-
-PANEL_WIDTH = 320
 
 
 class MainWindow(QMainWindow):
@@ -69,13 +56,12 @@ class MainWindow(QMainWindow):
         """
         super().__init__()
         self.setWindowTitle("Handful")
-        self.resize(1280, 800)
+        self.resize(WIDTH, HEIGHT)
         self.setAcceptDrops(True)
         self.settings = settings or WindowSettings()
         self.model = model or ProjectModel(self)
         self.step: Step = "photos"
         self._make_parts()
-        self._lay_out()
         self._connect()
         self.menus = Menus(self)
         self._restore()
@@ -92,42 +78,11 @@ class MainWindow(QMainWindow):
         self.photo_panel, self.camera_panel = PhotoPanel(model), CameraPanel(model)
         self.build_panel, self.save_panel = BuildPanel(model, self.settings.pace), SavePanel(model)
         self.cleaning = CleanStep(self.view)
-        self.center, self.details = QStackedWidget(), QStackedWidget()
-        for page in (self.empty, self.grid, self.view, self.pair):
-            self.center.addWidget(page)
-        for panel in (self.photo_panel, self.camera_panel, self.build_panel, self.cleaning.panel, self.save_panel):
-            scroll = QScrollArea()
-            scroll.setWidgetResizable(True)
-            scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-            scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            scroll.setWidget(panel)
-            self.details.addWidget(scroll)
-
-    def _lay_out(self) -> None:
-        middle = QWidget()
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.notice)
-        column.addWidget(self.center, 1)
-        self.splitter = QSplitter()
-        self.splitter.addWidget(middle)
-        self.splitter.addWidget(self.details)
-        self.splitter.setStretchFactor(0, 1)
-        self.splitter.setSizes([1280 - PANEL_WIDTH, PANEL_WIDTH])
-        self.splitter.setChildrenCollapsible(False)
-        self.details.setMinimumWidth(PANEL_WIDTH)
-        upper = QHBoxLayout()
-        upper.setSpacing(0)
-        upper.addWidget(self.steps)
-        upper.addWidget(self.splitter, 1)
-        whole = QWidget()
-        outer = QVBoxLayout(whole)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.setSpacing(0)
-        outer.addLayout(upper, 1)
-        outer.addWidget(rule())
-        outer.addWidget(self.strip)
-        self.setCentralWidget(whole)
+        panels = (self.photo_panel, self.camera_panel, self.build_panel, self.cleaning.panel, self.save_panel)
+        self.center = stacked((self.empty, self.grid, self.view, self.pair))
+        self.details = stacked_panels(panels)
+        self.splitter = split(self.notice, self.center, self.details)
+        self.setCentralWidget(whole(self.steps, self.splitter, self.strip))
 
     def _connect(self) -> None:
         model = self.model
@@ -151,6 +106,7 @@ class MainWindow(QMainWindow):
         self.camera_panel.selection_changed.connect(self._show_pair)
         self.camera_panel.next_wanted.connect(lambda: self.go_to("build"))
         self.view.photo_picked.connect(self.camera_panel.select)
+        self.pair.failed.connect(self.notice.tell)
         self.build_panel.next_wanted.connect(lambda: self.go_to("save"))
         self.cleaning.panel.mesh_wanted.connect(self.remake_mesh)
 
@@ -197,30 +153,24 @@ class MainWindow(QMainWindow):
         self.go_to("build")
 
     def choose_file(self) -> None:
-        """Ask for a file of splats or a mesh."""
-        kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-        name, _ = QFileDialog.getOpenFileName(self, "Look at a file", "", f"Splats and meshes ({kinds})")
-        if name:
-            self.look_at(Path(name))
+        """Ask for a file of splats or a mesh, and show it."""
+        if (file := choose_scene_file(self)) is not None:
+            self.look_at(file)
 
     def choose_photos(self) -> None:
-        """Ask for photos."""
-        kinds = " ".join(f"*{suffix}" for suffix in sorted(PHOTO_SUFFIXES))
-        names, _ = QFileDialog.getOpenFileNames(self, "Choose photos", "", f"Photos ({kinds})")
-        if names:
-            self.add_photos([Path(name) for name in names])
+        """Ask for photos, and take them in."""
+        if photos := choose_photos(self):
+            self.add_photos(photos)
 
     def choose_photo_folder(self) -> None:
-        """Ask for a folder of photos."""
-        name = QFileDialog.getExistingDirectory(self, "Choose a folder of photos")
-        if name:
-            self.add_photos([Path(name)])
+        """Ask for a folder of photos, and take them in."""
+        if (folder := choose_folder(self, "Choose a folder of photos")) is not None:
+            self.add_photos([folder])
 
     def choose_project(self) -> None:
-        """Ask for a project folder."""
-        name = QFileDialog.getExistingDirectory(self, "Open a project folder")
-        if name:
-            self.open_project(Path(name))
+        """Ask for a project folder, and open it."""
+        if (folder := choose_folder(self, "Open a project folder")) is not None:
+            self.open_project(folder)
 
     def find_cameras(self) -> None:
         """Run as far as the cameras and show them."""
@@ -345,23 +295,10 @@ class MainWindow(QMainWindow):
         return (names[0], names[1]) if len(names) == 2 else None
 
     def _show_pair(self) -> None:
-        """Two photos are chosen: read what they share, show it unless others are chosen by then."""
         names, folder = self._pair_names(), self.model.folder
         self._show()
-        if names is None or folder is None:
-            return
-        self.pair.show_pair(None)
-
-        def show(pair: PairLines) -> None:
-            if self._pair_names() == pair.names:
-                self.pair.show_pair(pair)
-
-        def fail(error: Exception) -> None:
-            if not isinstance(error, ReconError):
-                raise error
-            self.notice.tell(Notice(error.message, error.hint))
-
-        self.model.tasks.start(partial(load_pair, folder, *names), show, fail)
+        if names is not None and folder is not None:
+            self.pair.load(self.model.tasks, folder, names)
 
     def _match_theme(self) -> None:
         self.setStyleSheet(style_sheet(colours()))

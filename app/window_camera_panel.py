@@ -54,7 +54,9 @@ class CameraPanel(QWidget):
         self.find_button = button("&Find cameras", model.find_cameras, tip=tip, role="primary")
         self.next = button("&Build this scene", self.next_wanted.emit, tip="Go on to step 3", role="primary")
         self.why = label(role="faint")
-        for part in (self.summary, self.list, self.pairs, self.failed, self.find_button, self.next, self.why):
+        self.take_in = button("Ta&ke in again", self._take_in, tip="Use the photo that was left out", name="take_in")
+        below = (self.pairs, self.failed, self.take_in, self.find_button, self.next, self.why)
+        for part in (self.summary, self.list, *below):
             layout.addWidget(part)
         layout.setStretchFactor(self.list, 1)
         for signal in (model.report_changed, model.run_changed, model.photos_changed, model.settings_changed):
@@ -91,7 +93,7 @@ class CameraPanel(QWidget):
         known = [photo for photo in photos if photo.placed is not None]
         placed = sum(photo.placed is True for photo in known)
         self.summary.setText(f"{placed} of {len(known)} photos placed" if known else "No cameras yet")
-        if [item_key(photo) for photo in photos] != [self._key(row) for row in range(self.list.count())]:
+        if [self._key_of(photo) for photo in photos] != [self._key(row) for row in range(self.list.count())]:
             self._fill(photos)
         is_wanted = self._model.has_other_photos or not placed
         self.find_button.setVisible(is_wanted)
@@ -106,14 +108,19 @@ class CameraPanel(QWidget):
         item = self.list.item(index)
         return None if item is None else item.data(NAME_ROLE + 1)
 
+    def _key_of(self, photo: PhotoReport) -> object:
+        """What its line in the list depends on."""
+        return (photo.name, photo.placed, photo.confidence, self._is_out(photo))
+
     def _fill(self, photos: Sequence[PhotoReport]) -> None:
         current = self._current()
         self.list.blockSignals(True)
         self.list.clear()
         for photo in photos:
-            item = QListWidgetItem(dot(confidence_colour(photo.confidence, photo.placed is True)), describe(photo))
+            told = describe(photo, is_out=self._is_out(photo))
+            item = QListWidgetItem(dot(confidence_colour(photo.confidence, photo.placed is True)), told)
             item.setData(NAME_ROLE, photo.name)
-            item.setData(NAME_ROLE + 1, item_key(photo))
+            item.setData(NAME_ROLE + 1, self._key_of(photo))
             item.setToolTip(" ".join(text for text in (photo.reason, photo.hint) if text) or explain(photo))
             self.list.addItem(item)
             if current is not None and photo.name == current.name:
@@ -126,8 +133,10 @@ class CameraPanel(QWidget):
 
     def _show_failed(self) -> None:
         photo = self._current()
-        is_failed = photo is not None and photo.placed is False and not self._is_out(photo)
+        is_out = photo is not None and self._is_out(photo)
+        is_failed = photo is not None and photo.placed is False and not is_out
         self.failed.setVisible(is_failed)
+        self.take_in.setVisible(is_out)
         if photo is not None and is_failed:
             self.told.setText(" ".join(text for text in (photo.reason, photo.hint) if text))
             placed = sum(other.placed is True for other in self._photos())
@@ -141,7 +150,7 @@ class CameraPanel(QWidget):
 
     def _path(self, photo: PhotoReport) -> Path | None:
         by_name = (other.path for other in self._model.photos if other.path.name == photo.name)
-        return self._model.path_of(photo.name) or next(by_name, None)
+        return self._model.result.paths.get(photo.name) or next(by_name, None)
 
     def _is_out(self, photo: PhotoReport) -> bool:
         path = self._path(photo)
@@ -153,18 +162,21 @@ class CameraPanel(QWidget):
         if path is not None:
             self._model.remove([path])
 
+    def _take_in(self) -> None:
+        photo = self._current()
+        path = None if photo is None else self._path(photo)
+        if path is not None:
+            self._model.restore([path])
+
     def _try_harder(self) -> None:
         self._model.set_matcher("quality")
         self._model.find_cameras()
 
 
-def item_key(photo: PhotoReport) -> object:
-    """What its line in the list depends on."""
-    return (photo.name, photo.placed, photo.confidence)
-
-
-def describe(photo: PhotoReport) -> str:
-    """One line for the list."""
+def describe(photo: PhotoReport, *, is_out: bool = False) -> str:
+    """Two lines for the list."""
+    if is_out:
+        return f"{photo.name}\nleft out"
     if photo.placed is None:
         return f"{photo.name}\nnot tried yet"
     if not photo.placed:

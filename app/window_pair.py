@@ -1,30 +1,55 @@
 """Two photos side by side with lines between what they share."""
 
-from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt
+from functools import partial
+from pathlib import Path
+
+from PyQt6.QtCore import QPointF, QRectF, QSizeF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap
 from PyQt6.QtWidgets import QWidget
 
-from app.pair_lines import PairLines
+from app.pair_lines import PairLines, load_pair
+from app.project_notice import Notice
 from app.window_pictures import to_pixmap
 from app.window_style import colours
+from app.window_tasks import Tasks
+from recon.errors import ReconError
 
 MARGIN, WORDS_HEIGHT = 12, 28
 
 
 class PairView(QWidget):
-    """Shows a pair, or why it cannot be shown."""
+    """Shows a pair; `failed` gives a `Notice` on why it cannot be shown."""
+
+    failed = pyqtSignal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Matches between two photos")
         self.setMinimumSize(240, 160)
         self._pair: PairLines | None = None
+        self._wanted: tuple[str, str] | None = None
         self._pictures: list[QPixmap] = []
 
     @property
     def pair(self) -> PairLines | None:
         """What is shown."""
         return self._pair
+
+    def load(self, tasks: Tasks, folder: Path, names: tuple[str, str]) -> None:
+        """Read what two photos of a project share; show it, unless others are wanted by then."""
+        self._wanted = names
+        self.show_pair(None)
+
+        def show(pair: PairLines) -> None:
+            if self._wanted == pair.names:
+                self.show_pair(pair)
+
+        def fail(error: Exception) -> None:
+            if not isinstance(error, ReconError):
+                raise error
+            self.failed.emit(Notice(error.message, error.hint))
+
+        tasks.start(partial(load_pair, folder, *names), show, fail)
 
     def show_pair(self, pair: PairLines | None) -> None:
         """Show a pair; None: wait for one."""

@@ -220,6 +220,27 @@ def test_a_photo_that_failed_has_its_sentence_and_ways_on(
     panel.leave_out.click()
     assert [photo.path.name for photo in window.model.used_photos] == ["a.jpg", "b.PNG"]
     assert panel.failed.isHidden()
+    assert panel.list.item(2).text() == "c.jpg\nleft out"
+    panel.take_in.click()
+    assert len(window.model.used_photos) == 3
+    assert not panel.failed.isHidden()
+    panel.go_on.click()
+    assert window.step == "build"
+
+
+def test_the_photo_kept_aside_is_one_that_has_a_camera(
+    window: MainWindow, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.zeros((600, 800, 3), np.uint8)).save(photos / "d.jpg")
+    seen = [PhotoReport(name, name != "c.jpg") for name in ("a.jpg", "b.PNG", "c.jpg", "d.jpg")]
+    _write_project(tmp_path / "out", photos, Report("partial", "standard", 0, photos=tuple(seen)))
+    window.open_project(tmp_path / "out")
+    asked: list = []
+    monkeypatch.setattr(window.model.run, "start", asked.append)
+    window.build_panel.holdout.click()
+    window.build_panel.build.click()
+    assert asked[0].holdout == ("b.PNG",)
+    assert asked[0].arguments()[-2:] == ["--holdout", "b.PNG"]
 
 
 def test_every_control_has_a_name_and_a_tip(window: MainWindow, photos: Path) -> None:

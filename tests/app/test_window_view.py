@@ -11,7 +11,7 @@ try:
     from PyQt6.QtCore import QPoint, Qt
     from PyQt6.QtGui import QGuiApplication, QImage
     from PyQt6.QtTest import QTest
-    from PyQt6.QtWidgets import QFileDialog
+    from PyQt6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QFileDialog, QLineEdit, QSlider
 
     from app.viewport_picking import pick_photo
     from app.window import MainWindow
@@ -174,3 +174,30 @@ def test_the_mesh_is_made_anew_from_what_cleaning_left(window: MainWindow, monke
     cleaning.panel.save.click()
     wait_until(lambda: cleaning.panel.state.text().endswith("Saved."))
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("step", ["cameras", "build", "clean", "save"])
+def test_every_control_that_can_be_used_is_reached_by_tab(window: MainWindow, step: str) -> None:
+    window.go_to(step)
+    if step == "clean":
+        wait_until(lambda: window.cleaning.model.scene is not None and not window.cleaning.model.busy_with)
+    wait_until(lambda: step != "save" or bool(window.save_panel._group.buttons()))
+    window.activateWindow()
+    reached: set[int] = set()
+    for _ in range(200):
+        window.focusNextChild()
+        focus = window.focusWidget()
+        if focus is not None:
+            reached.add(id(focus))
+            group = focus.group() if isinstance(focus, QAbstractButton) else None
+            reached |= {id(each) for each in group.buttons()} if group is not None else set()  # by the arrow keys
+    kinds = (QAbstractButton, QComboBox, QSlider, QLineEdit, QAbstractSpinBox)
+    unreached = [
+        control.accessibleName() or getattr(control, "text", str)()
+        for kind in kinds
+        for control in window.findChildren(kind)
+        if control.isVisible() and control.isEnabled() and id(control) not in reached
+        and not control.objectName().startswith("qt_")
+    ]  # fmt: skip
+    assert unreached == []
+    assert len(reached) > 10
