@@ -14,6 +14,7 @@ from app.project_model import ProjectModel
 from app.project_notice import Notice
 from app.project_steps import STEPS, Step, describe_steps
 from app.run_estimate import PRESET_WORK, pace_of
+from app.viewport_painter import soon
 from app.window_build_panel import BuildPanel
 from app.window_camera_panel import CameraPanel
 from app.window_choosing import choose_folder, choose_photos, choose_scene_file
@@ -30,11 +31,13 @@ from app.window_save_panel import SavePanel
 from app.window_settings import WindowSettings
 from app.window_steps import StepList
 from app.window_strip import RunStrip
-from app.window_style import colours, style_sheet
+from app.window_style import Colours, colours, style_sheet
 from app.window_view import SceneView
 from app.window_view_tools import KEYS
 from recon.errors import ReconError
 from recon.progress import STAGES
+
+PALETTE_EVENTS = (QEvent.Type.ApplicationPaletteChange, QEvent.Type.PaletteChange)
 
 
 class MainWindow(QMainWindow):
@@ -55,6 +58,7 @@ class MainWindow(QMainWindow):
             model: made if None.
         """
         super().__init__()
+        self._colours: Colours | None = None
         self.setWindowTitle("Handful")
         self.resize(WIDTH, HEIGHT)
         self.setAcceptDrops(True)
@@ -301,7 +305,8 @@ class MainWindow(QMainWindow):
             self.pair.load(self.model.tasks, folder, names)
 
     def _match_theme(self) -> None:
-        self.setStyleSheet(style_sheet(colours()))
+        self._colours = colours()
+        self.setStyleSheet(style_sheet(self._colours))
         self.view.match_theme()
 
     def _restore(self) -> None:
@@ -324,8 +329,10 @@ class MainWindow(QMainWindow):
 
     def changeEvent(self, event: QEvent | None) -> None:
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.ApplicationPaletteChange:
-            self._match_theme()
+        # Qt tells of a new palette by one event or the other; at once, a style sheet would keep parts of the old one.
+        is_palette = event is not None and event.type() in PALETTE_EVENTS
+        if is_palette and self._colours not in (None, colours()):
+            soon(self, self._match_theme)
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is not None and (mime := event.mimeData()) is not None and mime.hasUrls():

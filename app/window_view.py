@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
-from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.project_model import ProjectModel
 from app.project_notice import Notice
@@ -96,7 +96,7 @@ class SceneView(QWidget):
 
     def match_theme(self) -> None:
         """Take the background that suits the palette."""
-        self.viewport.set_background(DARK_GROUND if is_dark(self.palette()) else LIGHT_GROUND)
+        self.viewport.set_background(DARK_GROUND if is_dark(QApplication.palette()) else LIGHT_GROUND)
 
     def _lay_out(self) -> None:
         both = QHBoxLayout()

@@ -9,9 +9,18 @@ import pytest
 
 try:
     from PyQt6.QtCore import QPoint, Qt
-    from PyQt6.QtGui import QGuiApplication, QImage
+    from PyQt6.QtGui import QColor, QGuiApplication, QImage, QPalette
     from PyQt6.QtTest import QTest
-    from PyQt6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QFileDialog, QLineEdit, QSlider
+    from PyQt6.QtWidgets import (
+        QAbstractButton,
+        QAbstractSpinBox,
+        QApplication,
+        QComboBox,
+        QFileDialog,
+        QLineEdit,
+        QSlider,
+        QWidget,
+    )
 
     from app.viewport_picking import pick_photo
     from app.window import MainWindow
@@ -201,3 +210,21 @@ def test_every_control_that_can_be_used_is_reached_by_tab(window: MainWindow, st
     ]  # fmt: skip
     assert unreached == []
     assert len(reached) > 10
+
+
+def test_a_change_of_the_palette_reaches_every_part_of_the_window(window: MainWindow) -> None:
+    before = QApplication.palette()
+    window.go_to("save")
+    try:
+        QApplication.setPalette(QPalette(QColor("#31353d"), QColor("#23262c")))
+        places = [window.steps.footer, window.strip, window.save_panel]
+        wait_until(lambda: {_ground(window, place) for place in places} == {"#23262c"})
+    finally:
+        QApplication.setPalette(before)
+    wait_until(lambda: _ground(window, window.strip) == before.color(QPalette.ColorRole.Window).name())
+
+
+def _ground(window: MainWindow, part: QWidget) -> str:
+    """The colour at the lower right of a part."""
+    at = part.mapTo(window, part.rect().bottomRight() - QPoint(3, 3))
+    return window.grab().toImage().pixelColor(at * window.devicePixelRatioF()).name()
