@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.photo_inspection import InspectedPhoto, inspect_photo, photos_in
 from app.project_files import (
@@ -14,8 +14,8 @@ from app.project_files import (
     propose_folder,
     read_asked,
     read_unsaved,
-    write_unsaved,
 )
+from app.project_model_autosave import Autosave
 from app.project_model_work import Job, Phase, ProjectWork
 from app.project_notice import Notice
 from app.project_photos import ProjectPhoto, ProjectPhotos
@@ -24,11 +24,9 @@ from app.run_request import FilmRequest, MeshRequest, RunRequest
 from app.run_state import RunState
 from app.window_run import CANCELLED
 from app.window_tasks import Tasks
-from recon.errors import ReconError
 from recon.progress import StageName
 from recon.report import Report, ReportFileError
 
-AUTOSAVE_AFTER_MS = 400
 MIN_PHOTOS = 2
 
 
@@ -78,10 +76,9 @@ class ProjectModel(QObject):
         self.tasks = tasks or Tasks()
         self._home = home or Path.home() / "Handful"
         self._extra = tuple(extra)
-        self._autosave = QTimer(self)
-        self._autosave.setSingleShot(True)
-        self._autosave.setInterval(AUTOSAVE_AFTER_MS)
-        self._autosave.timeout.connect(self.save_unsaved)
+        self._autosave = Autosave(self)
+        self._autosave.due.connect(self.save_unsaved)
+        self._autosave.failed.connect(self.noticed)
         self._reset()
         self.work.changed.connect(self.run_changed)
         self.work.result_written.connect(self.result_written)
@@ -100,7 +97,7 @@ class ProjectModel(QObject):
         self.work.reset()
         self.warnings: list[str] = []
         self.film = Path()  # where the newest one is written
-        self.is_unsaved = False
+        self._autosave.is_unsaved = False
 
     # Photos
 
@@ -147,6 +144,11 @@ class ProjectModel(QObject):
         self._photos_edited()
 
     # Settings
+
+    @property
+    def is_unsaved(self) -> bool:
+        """There are changes that no build has written yet."""
+        return self._autosave.is_unsaved
 
     def set_folder(self, folder: Path) -> None:
         """Build into another folder."""
@@ -276,7 +278,7 @@ class ProjectModel(QObject):
         missing = [path for path in map(Path, asked.photos) if not path.is_file()]
         there = [path for path in map(Path, asked.photos) if path not in missing]
         self._look_at(self._photos.add(there, removed=map(Path, asked.removed)))
-        self.is_unsaved = unsaved is not None
+        self._autosave.is_unsaved = unsaved is not None
         self._load_report()
         self._tell_all()
         self.result_written.emit("")
@@ -287,20 +289,9 @@ class ProjectModel(QObject):
 
     def save_unsaved(self) -> None:
         """Keep what was changed beside the project folder; nothing if it is as it was built."""
-        self._autosave.stop()
-        if self.folder is None:
-            return
-        asked = self.asked()
-        try:
-            if is_project(self.folder) and read_asked(self.folder) == asked:
-                self.is_unsaved = False
-                discard_unsaved(self.folder)
-            else:
-                write_unsaved(self.folder, asked)
-        except (OSError, ReconError) as error:
-            told = f"Your changes cannot be kept beside {self.folder.name}: {error}."
-            self.noticed.emit(Notice(told, "Choose another project folder."))
-        self.settings_changed.emit()
+        if self.folder is not None:
+            self._autosave.keep(self.folder, self.asked())
+            self.settings_changed.emit()
 
     def asked(self) -> Asked:
         """What the user asked for."""
@@ -324,18 +315,14 @@ class ProjectModel(QObject):
             self.tasks.start(partial(inspect_photo, path), self._receive_inspected)
 
     def _photos_edited(self) -> None:
-        self._edited()
+        self._autosave.edited()
         self.photos_changed.emit()
         self.run_changed.emit()
 
     def _settings_edited(self) -> None:
-        self._edited()
+        self._autosave.edited()
         self.settings_changed.emit()
         self.run_changed.emit()
-
-    def _edited(self) -> None:
-        self.is_unsaved = True
-        self._autosave.start()
 
     def _tell_all(self) -> None:
         self.opened.emit()
