@@ -151,6 +151,12 @@ def _obj(project: Path) -> float:
     return text + _text(corners, "f %d/%d %d/%d %d/%d") + _png(texture.rgb)
 
 
+def _usdz(project: Path) -> float:
+    from recon.usdz import usdz_bytes
+
+    return len(usdz_bytes(_mesh(project)))
+
+
 def _text(rows: NDArray[Any], line: str) -> float:
     some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _ROWS)).astype(int)]
     text = io.StringIO()
@@ -200,6 +206,7 @@ _SIZES: dict[str, Callable[[Path], float]] = {
     "stl": _stl,
     "3mf": _threemf,
     "mesh-ply": _mesh_ply,
+    "usdz": _usdz,
     "colmap": partial(_colmap, 1.0),
     "colmap-bin": partial(_colmap, _BINARY_SHARE),
     "transforms": _transforms,
