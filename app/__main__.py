@@ -11,12 +11,14 @@ def main() -> None:
     """Run the command line; leave with 0, 1 (a bug), 2 (bad input), 3 (some photos left out) or 130 (cancelled)."""
     from app.arguments import print_error
     from app.threads import limit_threads
-    from recon.errors import ReconError
+    from recon.errors import ReconError, mendable_storage
     from recon.progress import Cancelled
 
     try:
         limit_threads()
-        sys.exit(_with_logging(sys.argv[1:]))
+        with mendable_storage():
+            exit_code = _with_logging(sys.argv[1:])
+        sys.exit(exit_code)
     except ReconError as error:
         print_error(error.message, error.hint)
         sys.exit(2)

@@ -10,7 +10,7 @@ from app.config_flags import add_config_flags, apply_config_flags
 from app.frame_flags import add_frame_flags, frame_wish, joined_values
 from app.progress_display import Display, ProgressStyle, create_display
 from app.signals import cancel_on_signals
-from recon.errors import ReconError
+from recon.errors import ReconError, mendable_storage
 from recon.progress import STAGES, Cancelled, PipelineEvent
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def run(parsed: argparse.Namespace) -> int:
     exit_code, outputs = 1, {}
     with create_display(parsed.progress) as display:
         try:
-            report = _reconstruct(parsed, display)
+            with mendable_storage():
+                report = _reconstruct(parsed, display)
             exit_code, outputs = report.exit_code, report.outputs
         except ReconError as error:
             exit_code = 2

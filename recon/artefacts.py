@@ -6,7 +6,6 @@ JSON, the arrays members of one NumPy archive. Nothing in a file is ever execute
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from splatting.formats.whole_files import whole_file
 
 
 class ArtefactError(Exception):
@@ -28,11 +29,9 @@ def save_artefact(value: Any, path: Path) -> None:
     """
     arrays: list[np.ndarray] = []
     tree = _encode(value, arrays)
-    aside = path.with_name(path.name + ".partial")
-    with open(aside, "wb") as file:
-        members: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
+    members: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
+    with whole_file(path) as file:
         np.savez(file, tree=np.array(json.dumps(tree)), **members)
-    os.replace(aside, path)
 
 
 def load_artefact(path: Path, types: tuple[type, ...]) -> Any:

@@ -1,5 +1,12 @@
 """Errors that a user can mend."""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 class ReconError(Exception):
     """Something in the input or the set-up is wrong and the user can do something about it.
@@ -13,3 +20,22 @@ class ReconError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+@contextmanager
+def mendable_storage() -> Iterator[None]:
+    """Turn the system's errors about a full disk and about missing rights into `ReconError`; others pass as they are.
+
+    For the outermost call: what knows better which file was meant raises its own.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise ReconError("The disk is full.", "Make room, then run the same command again.") from error
+        if error.errno in _NO_RIGHT:
+            what = error.filename or "A file"
+            raise ReconError(
+                f"{what} cannot be read or written: {error.strerror}.", "Check its permissions, or name another place."
+            ) from error
+        raise

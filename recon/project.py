@@ -82,12 +82,13 @@ def open_project(folder: Path) -> Project:
                 "Name a new or empty folder with -o, so that none of your files is overwritten.",
             )
         finish_adoption(Project(folder))
-        (folder / "work").mkdir(parents=True, exist_ok=True)
-        (folder / "previews").mkdir(exist_ok=True)
-        if PROJECT_FILE not in entries:  # marks the folder as ours, and shows that it can be written
+        folder.mkdir(parents=True, exist_ok=True)
+        if PROJECT_FILE not in entries:  # marks the folder as ours before anything else is in it
             write_whole(folder / PROJECT_FILE, "{}\n")
         else:
             os.utime(folder / PROJECT_FILE)
+        (folder / "work").mkdir(exist_ok=True)
+        (folder / "previews").mkdir(exist_ok=True)
     except OSError as error:
         raise ReconError(
             f"The output folder {folder} cannot be written: {error.strerror or error}.", "Name another one with -o."

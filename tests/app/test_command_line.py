@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit codes, one sentence and a hint for bad input, nothing half-written."""
 
+import errno
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import torch
 from PIL import Image
 
 from app.cli import COMMANDS, run_command
+from recon.errors import ReconError
+from recon.project import open_project
 from recon.report import read_report
 from splatting.gsplat_toolchain import missing_piece
 
@@ -213,6 +216,34 @@ def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     _assert_refused(_run("reconstruct", BANANA, "-o", tmp_path / "file" / "out"), "written")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_full_disk_is_told_and_the_next_run_goes_on(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [str(_noise(tmp_path / f"{seed}.jpg", seed)) for seed in range(2)]
+    command = ["reconstruct", *photos, "-o", str(out), "--until", "photos", "--progress", "jsonl"]
+    with monkeypatch.context() as patched:
+        patched.setattr("recon.outputs.write_whole", _no_room)
+        assert run_command(command) == 2
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-2] == {"event": "error", "message": "The disk is full.", "hint": events[-2]["hint"]}
+    assert events[-1]["exit_code"] == 2
+    assert run_command(command) == 0
+
+
+def test_a_folder_that_could_not_be_marked_as_ours_is_taken_next_time(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("recon.project.write_whole", _no_room)
+        with pytest.raises(ReconError, match="No space left"):
+            open_project(out)
+    assert open_project(out).work.is_dir()
+
+
+def _no_room(path: Path, data: bytes | str) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -1,5 +1,6 @@
 """Artefacts come back as they were, and nothing else is ever built from a file."""
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,3 +65,19 @@ def test_a_value_that_cannot_be_stored_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         save_artefact(object(), tmp_path / "x.npz")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_artefact_that_does_not_fit_on_the_disk_leaves_the_old_one_and_no_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_artefact(_tree(), tmp_path / "a.npz")
+
+    def fill_the_disk(file: object, **arrays: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", fill_the_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_artefact(_tree(), tmp_path / "a.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert load_artefact(tmp_path / "a.npz", (Tree, Leaf)).name == "scene"
