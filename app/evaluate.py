@@ -94,12 +94,9 @@ def _score_poses(parsed: argparse.Namespace, report: "Report") -> Any:
 
     truth = {name: found.camera for name, found in read_cameras(parsed.against).items()}
     has_cameras = (parsed.project / "cameras.json").is_file()
-    placed = {photo.name for photo in report.photos if photo.placed}
-    estimated = {
-        name: found.camera
-        for name, found in (read_cameras(parsed.project).items() if has_cameras else ())
-        if name in placed
-    }
+    ours = {name: found.camera for name, found in (read_cameras(parsed.project).items() if has_cameras else ())}
+    placed = [photo.name for photo in report.photos if photo.placed]
+    estimated = {name: camera for name in placed if (camera := _find(ours, name)) is not None}
     asked = [photo.name for photo in report.photos if parsed.photos == "all" or not photo.is_heldout]
     known = {name: camera for name in asked if (camera := _find(truth, name)) is not None}
     if len(known) < 2:

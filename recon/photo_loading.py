@@ -164,22 +164,28 @@ def _natural_key(name: str) -> list[tuple[int, int | str]]:
 
 
 def _unique_names(files: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
-    """File names; where folders share one, the folder's name goes in front, then a number if need be.
+    """File names that differ before their suffix, so that pictures of every kind can be named after their photo.
 
-    None of those that are `taken` is given again.
+    Where two would not, the folder's name goes in front, then a number if need be. None of those that are `taken` is
+    given again.
     """
-    counts = Counter([*(path.name for path in files), *taken])
-    used = {name for name, count in counts.items() if count == 1} | set(taken)
+    counts = Counter(map(_stem, [*(path.name for path in files), *taken]))
+    used = {stem for stem, count in counts.items() if count == 1} | set(map(_stem, taken))
     names: list[str] = []
     for path in files:
         name = path.name
-        if counts[name] > 1:
+        if counts[_stem(name)] > 1:
             name, number = f"{path.absolute().parent.name}_{path.name}", 2
-            while name in used:
+            while _stem(name) in used:
                 name, number = f"{path.absolute().parent.name}_{path.stem}_{number}{path.suffix}", number + 1
-            used.add(name)
+            used.add(_stem(name))
         names.append(name)
     return names
+
+
+def _stem(name: str) -> str:
+    """A file name without its suffix, as file systems compare it that do not tell A from a."""
+    return Path(name).stem.casefold()
 
 
 def _read(path: Path, name: str) -> tuple[Photo, PhotoLook]:

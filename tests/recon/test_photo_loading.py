@@ -88,6 +88,11 @@ def test_equal_names_from_different_folders_become_unique(tmp_path):
     assert [photo.path for photo in found.photos] == paths
 
 
+def test_names_that_differ_in_their_suffix_only_become_unique_too(tmp_path):
+    paths = [save(tmp_path / name, seed) for seed, name in enumerate(["a/1.png", "a/1.jpg", "a/2.PNG", "b/2.jpg"])]
+    assert names(load_photos(paths)) == ["a_1.png", "a_1_2.jpg", "a_2.PNG", "b_2.jpg"]
+
+
 def test_a_truncated_jpeg_a_text_file_and_an_empty_file_are_left_out_and_named(tmp_path, two_photos):
     good = save(tmp_path / "3.jpg", 3)
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[: good.stat().st_size // 2])
