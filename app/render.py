@@ -25,6 +25,7 @@ EXAMPLES = (
 )
 BACKGROUNDS = {"black": 0.0, "white": 1.0}
 SECONDS_PER_KEY_VIEW = 2.0
+OTHER_FILMS = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".webm"})
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -63,6 +64,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parsed = parser.parse_args(arguments)
     if parsed.turntable is not None and (parsed.depth or parsed.normals):
         parser.error("--depth and --normals go with pictures, not with --turntable")
+    if parsed.turntable is not None and parsed.output is not None:
+        parser.error("-o goes with --cameras and --path; --turntable names its file itself")
+    if parsed.turntable is not None and not _is_film(parsed.turntable):
+        parser.error(f"--turntable makes a film, whose name ends in .mp4, not '{parsed.turntable}'")
+    if parsed.output is not None and parsed.output.suffix.lower() in OTHER_FILMS:
+        parser.error(f"films end in .mp4, not '{parsed.output}'")
+    if parsed.cameras is not None and _is_film(parsed.output):
+        parser.error("--cameras gives one picture for each camera; for a film between them there is --path")
     if parsed.cameras is not None and (parsed.frames or parsed.seconds):
         parser.error("--cameras gives one picture for each camera; --frames and --seconds go with films")
     return parsed
@@ -96,27 +105,30 @@ def run(parsed: argparse.Namespace) -> int:
     draw = rasterizer.create(device.rasterizer)
     background = torch.full((3,), BACKGROUNDS[parsed.background], device=device.torch_name)
     film = parsed.turntable or (parsed.output if parsed.path and _is_film(parsed.output) else None)
+    made: Path = film or parsed.output or parsed.project / "renders"
     with create_display(parsed.progress) as display, cancel_on_signals() as is_cancelled:
         if device.warning is not None:
             display.warning(device.warning)
         progress = stage_progress(display, "splats", is_cancelled)
-        if film is not None:
-            made = render_video(
-                gaussians, cameras, film, parsed.fps, rasterizer=draw, background=background, progress=progress
-            )
-        else:
-            made = parsed.output or parsed.project / "renders"
-            render_views(
-                gaussians,
-                cameras,
-                names,
-                made,
-                draw,
-                background=background,
-                with_depth=parsed.depth,
-                with_normals=parsed.normals,
-                progress=progress,
-            )
+        try:
+            if film is not None:
+                render_video(
+                    gaussians, cameras, film, parsed.fps, rasterizer=draw, background=background, progress=progress
+                )
+            else:
+                render_views(
+                    gaussians,
+                    cameras,
+                    names,
+                    made,
+                    draw,
+                    background=background,
+                    with_depth=parsed.depth,
+                    with_normals=parsed.normals,
+                    progress=progress,
+                )
+        except OSError as error:
+            raise ReconError(f"{made} cannot be written: {error.strerror or error}.", "Name another place.") from error
     print(made)
     return 0
 

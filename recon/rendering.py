@@ -38,7 +38,8 @@ def render_views(
     """Write one PNG per camera, named after its photo.
 
     Args:
-        names: file names, one per camera; `a.jpg` gives `a.png`. Folders in them are dropped.
+        names: file names, one per camera; `a.jpg` gives `a.png`, or `a.jpg.png` if there is another `a`. Folders in
+            them are dropped.
         folder: made if absent.
         background: colour [3] behind everything; black if None.
         with_depth: also `a_depth.png`: 16 bits, `z = value * scale`, 0 where nothing is seen; the scale in world units,
@@ -55,6 +56,8 @@ def render_views(
     stems = [Path(name).stem for name in names]
     if len(stems) != len(cameras):
         raise ValueError(f"{len(cameras)} cameras but {len(stems)} names")
+    if len(set(stems)) != len(stems):
+        stems = [Path(name).name for name in names]
     if len(set(stems)) != len(stems):
         raise ValueError("two names would give the same file")
     folder.mkdir(parents=True, exist_ok=True)

@@ -81,7 +81,13 @@ def test_names_must_fit_the_cameras(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="names"):
         render_views(one_red_blob(), [camera], [], tmp_path, flat_gray)
     with pytest.raises(ValueError, match="same file"):
-        render_views(one_red_blob(), [camera, camera], ["a.jpg", "a.png"], tmp_path, flat_gray)
+        render_views(one_red_blob(), [camera, camera], ["a.jpg", "b/a.jpg"], tmp_path, flat_gray)
+    assert [
+        path.name for path in render_views(one_red_blob(), [camera] * 2, ["a.jpg", "a.png"], tmp_path, flat_gray)
+    ] == [
+        "a.jpg.png",
+        "a.png.png",
+    ]
 
 
 def test_a_film_has_one_frame_per_camera_and_even_sizes(tmp_path: Path) -> None:
