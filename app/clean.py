@@ -56,7 +56,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--undo", action="store_true", help="take the last step back first")
     parser.add_argument("--mesh", action="store_true", help="make the mesh anew from what is left")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write a PLY there; the project stays")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write a .ply, .spz, .sog, ... there; the project stays"
+    )
     add_progress_flag(parser)
     parsed = parser.parse_args(joined_values(arguments, ("--crop",)))
     if parsed.output is not None and parsed.mesh:
@@ -86,7 +88,7 @@ def run(parsed: argparse.Namespace) -> int:
         _preview(scene)
         return 0
     if parsed.output is not None:
-        clean_project.write_cleaned_ply(scene, parsed.output)
+        clean_project.write_cleaned(scene, parsed.output)
         print(parsed.output)
         return 0
     if has_changed:

@@ -27,7 +27,7 @@ from splatting import rasterizer
 from splatting.camera import Camera
 from splatting.edit_history import EditHistory
 from splatting.floaters import floater_scores, floater_signs, likely_floaters
-from splatting.formats.ply import write_ply
+from splatting.formats import write_splats
 from splatting.gaussians import Gaussians
 from splatting.selection import in_box
 from splatting.visibility import num_seeing, visibilities
@@ -164,18 +164,19 @@ def remove(history: EditHistory, steps: Sequence[CleanStep]) -> list[int]:
         raise ReconError("Nothing would be left of the scene.", "Take a lower strength or a larger box.") from error
 
 
-def write_cleaned_ply(scene: CleanScene, destination: Path) -> None:
-    """Write what is left to a file of its own; the project stays as it is.
+def write_cleaned(scene: CleanScene, destination: Path) -> None:
+    """Write what is left to a file of its own, in the format that its name says; the project stays as it is.
 
     Raises:
-        ReconError: it cannot be written.
+        ReconError: the name says no format of splats, or the file cannot be written.
     """
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        write_ply(scene.gaussians.select(torch.from_numpy(~scene.history.removed())), destination)
-    except OSError as error:
-        message = f"{destination} cannot be written: {error.strerror or error}."
-        raise ReconError(message, "Name another place with -o.") from error
+        write_splats(scene.gaussians.select(torch.from_numpy(~scene.history.removed())), destination)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        message = f"{destination} cannot be written: {reason or error}."
+        raise ReconError(message, "Name another place with -o; the end of the name says the format.") from error
 
 
 def save_cleaning(scene: CleanScene) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from app import clean
 from recon.errors import ReconError
+from splatting.formats import read_splats
 from splatting.formats.ply import read_ply
 from tests.recon.test_align_project import N, run
 
@@ -58,6 +59,10 @@ def test_a_file_of_ones_own_is_written_and_named(out: Path, tmp_path: Path, caps
     assert call(out, "--crop=-9,-9,-9,0,9,9", "-o", tmp_path / "mine.ply") == 0
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "mine.ply")
     assert len(read_ply(tmp_path / "mine.ply")) < len(read_ply(out / "splats.ply")) == N
+    assert call(out, "--crop=-9,-9,-9,0,9,9", "-o", tmp_path / "mine.spz") == 0
+    assert len(read_splats(tmp_path / "mine.spz")) == len(read_ply(tmp_path / "mine.ply"))
+    with pytest.raises(ReconError, match="not named as a file of Gaussians"):
+        call(out, "--strength", "0.1", "-o", tmp_path / "mine.obj")
 
 
 @pytest.mark.parametrize(

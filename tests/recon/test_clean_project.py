@@ -18,7 +18,7 @@ from recon.clean_project import (
     remove,
     save_cleaning,
     selected,
-    write_cleaned_ply,
+    write_cleaned,
 )
 from recon.cleaning import Cleaned, cleaned
 from recon.errors import ReconError
@@ -89,7 +89,7 @@ def test_a_file_of_ones_own_leaves_the_project_as_it_is(out: Path, tmp_path: Pat
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     scene = open_clean_scene(out)
     remove(scene.history, selected(scene, half_of(scene)))
-    write_cleaned_ply(scene, tmp_path / "new" / "half.ply")
+    write_cleaned(scene, tmp_path / "new" / "half.ply")
     assert len(read_ply(tmp_path / "new" / "half.ply")) == N // 2
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
