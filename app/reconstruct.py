@@ -176,14 +176,17 @@ def _reconstruct(parsed: argparse.Namespace, display: Display) -> "Report":
     for photo in report.photos:
         if photo.placed is False:
             told = " ".join(text for text in (photo.reason, photo.hint) if text)
-            display.warning(f"{photo.name} was left out: {told}")
+            names_it = told.startswith(photo.name)  # what is wrong with a file, rather than with its place in the scene
+            display.warning(f"Left out: {told}" if names_it else f"{photo.name} was left out: {told}")
     return report
 
 
 def _print_outcome(report: "Report", folder: Path) -> None:
     known = [photo for photo in report.photos if photo.placed is not None]
-    if known:
+    if any(photo.placed for photo in known):
         print(f"{sum(photo.placed is True for photo in known)} of {len(known)} photos placed.")
+    else:  # the run ended before cameras were sought
+        print(f"{len(report.photos) - len(known)} of {len(report.photos)} photos can be used.")
     sure = [(photo.confidence, photo.name) for photo in known if photo.confidence is not None]
     if sure:
         lowest, name = min(sure)

@@ -35,7 +35,7 @@ class PhotoLook:
     Attributes:
         thumbnail: [32, 32] float32 gray, zero mean, unit norm; zero for a photo of one colour.
         sharpness: variance of the Laplacian at 640 px.
-        stops: binary logarithm of the mean light of all that is not black; 0 for a black photo.
+        stops: binary logarithm of the mean light of all that is not black; of a black photo, of what counts as black.
     """
 
     thumbnail: NDArray[np.float32]
@@ -73,7 +73,7 @@ def look_at(rgb: NDArray[np.uint8]) -> PhotoLook:
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     thumbnail = cv2.resize(gray, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     lit = thumbnail[thumbnail > 255 * _BLACK] / 255
-    stops = float(np.log2((lit**_GAMMA).mean())) if lit.size else 0.0
+    stops = float(np.log2((lit**_GAMMA).mean() if lit.size else _BLACK**_GAMMA))
     thumbnail -= thumbnail.mean()
     thumbnail /= max(float(np.linalg.norm(thumbnail)), 1e-6)
     scale = _SHARPNESS_SIDE_PX / max(gray.shape)

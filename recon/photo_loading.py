@@ -14,10 +14,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from recon.errors import ReconError
 from recon.photo import ALPHA_LIMIT, Photo, camera_label, focal_prior_px, open_image, to_rgb
 from recon.photo_checks import PhotoLook, look_at, warn_about
+from recon.photo_kinds import PHOTO_SUFFIXES, has_photo_suffix, warn_about_passed_over, why_not_a_photo
 from recon.progress import Progress, no_progress
 from recon.scene import UnplacedPhoto
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif"})
 MASK_FOLDER = "masks"
 
 _MORE_PHOTOS = "Take 3 to 20 photos of the same thing, each from a place 10 to 20 degrees further around it."
@@ -79,7 +79,8 @@ def load_photos(inputs: Sequence[Path], progress: Progress = no_progress) -> Pho
     progress(len(files), len(files), f"Read {len(photos)} photos")
     _require_two(len(photos), rejected)
     kept = list(photos.values())
-    return PhotoSet(tuple(photo for photo, _ in kept), tuple(rejected), tuple(warn_about(kept)))
+    warnings = [*warn_about_passed_over(path for path in inputs if path.is_dir()), *warn_about(kept)]
+    return PhotoSet(tuple(photo for photo, _ in kept), tuple(rejected), tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def load_more_photos(known: Sequence[KnownPhoto], inputs: Sequence[Path], progre
             raise ReconError(f"{path.name} is in the scene already, as {twin.name}.", "Add photos from other places.")
         photos.append((photo, look))
     progress(len(names), len(names), f"Read {len(names)} photos")
-    return PhotoSet(tuple(photo for photo, _ in photos), (), tuple(warn_about(photos)))
+    warnings = [*warn_about_passed_over(path for path in inputs if path.is_dir()), *warn_about(photos)]
+    return PhotoSet(tuple(photo for photo, _ in photos), (), tuple(warnings))
 
 
 def _find_files(inputs: Sequence[Path]) -> list[Path]:
@@ -143,18 +145,15 @@ def _find_files(inputs: Sequence[Path]) -> list[Path]:
 
 def _photos_inside(folder: Path) -> list[Path]:
     entries = list(folder.iterdir())
-    photos = [entry for entry in entries if _has_photo_suffix(entry) and not entry.is_dir()]
+    photos = [entry for entry in entries if has_photo_suffix(entry) and not entry.is_dir()]
     if not photos:
         folders = [entry for entry in entries if entry.is_dir() and entry.name != MASK_FOLDER]
-        nested = sorted(inner for inner in folders if any(map(_has_photo_suffix, inner.iterdir())))
+        nested = sorted(inner for inner in folders if any(map(has_photo_suffix, inner.iterdir())))
         formats = ", ".join(sorted(suffix[1:] for suffix in PHOTO_SUFFIXES))
         hint = f"Did you mean {nested[0]}?" if nested else f"Photos are files of these kinds: {formats}."
+        hint = " ".join([*warn_about_passed_over([folder]), hint])
         raise ReconError(f"The folder {folder} holds no photos.", hint)
     return sorted(photos, key=lambda path: _natural_key(path.name))
-
-
-def _has_photo_suffix(path: Path) -> bool:
-    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")  # "._a.jpg" is no photo
 
 
 def _natural_key(name: str) -> list[tuple[int, int | str]]:
@@ -192,6 +191,8 @@ def _read(path: Path, name: str) -> tuple[Photo, PhotoLook]:
     """Decode a photo in full and describe it."""
     if not path.is_file():  # reading a named pipe would wait for ever
         raise UnusablePhotoError("is not a file")
+    if reason := why_not_a_photo(path):
+        raise UnusablePhotoError(reason)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -255,7 +256,7 @@ def find_mask(path: Path) -> Path | None:
     folder = path.parent / MASK_FOLDER
     if not folder.is_dir():
         return None
-    masks = sorted(mask for mask in folder.iterdir() if _has_photo_suffix(mask))
+    masks = sorted(mask for mask in folder.iterdir() if has_photo_suffix(mask))
     return next((mask for mask in masks if mask.stem in (path.name, path.stem)), None)
 
 

@@ -267,6 +267,7 @@ def test_a_truncated_photo_among_good_ones_is_named_and_left_out(tmp_path: Path,
     assert any(event["event"] == "warning" and "1.jpg" in event["message"] for event in events)
     assert events[-1] == {"event": "done", "exit_code": 3, "outputs": events[-1]["outputs"]}
     assert [photo.name for photo in read_report(out).photos if photo.placed is False] == ["1.jpg"]
+    assert "2 of 3 photos can be used." in _run("reconstruct", *photos, "-o", out, "--until", "photos").stdout
 
 
 @pytest.mark.slow

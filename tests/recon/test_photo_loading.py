@@ -93,6 +93,25 @@ def test_names_that_differ_in_their_suffix_only_become_unique_too(tmp_path):
     assert names(load_photos(paths)) == ["a_1.png", "a_1_2.jpg", "a_2.PNG", "b_2.jpg"]
 
 
+def test_films_and_raw_files_are_named_unless_a_photo_is_their_twin(tmp_path, two_photos):
+    for name in ("1.MOV", "2.dng", "clip.mp4", "room.NEF", "notes.txt"):
+        (tmp_path / name).write_bytes(b"no picture")
+    found = load_photos([tmp_path])
+    assert names(found) == ["1.jpg", "2.jpg"]
+    assert [warning for warning in found.warnings if warning.startswith("Not used: clip.mp4, room.NEF. The first ")]
+    for path in two_photos:
+        path.unlink()
+    with pytest.raises(ReconError) as caught:
+        load_photos([tmp_path])
+    assert "clip.mp4" in caught.value.hint
+    assert (
+        "ffmpeg"
+        in reasons(load_photos([tmp_path / "clip.mp4", *(save(path, 1 + i) for i, path in enumerate(two_photos))]))[
+            "clip.mp4"
+        ]
+    )
+
+
 def test_a_truncated_jpeg_a_text_file_and_an_empty_file_are_left_out_and_named(tmp_path, two_photos):
     good = save(tmp_path / "3.jpg", 3)
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[: good.stat().st_size // 2])
@@ -105,6 +124,12 @@ def test_a_truncated_jpeg_a_text_file_and_an_empty_file_are_left_out_and_named(t
         "text.jpg": "text.jpg is not a photo, or of a kind that cannot be read.",
         "void.png": "void.png is an empty file.",
     }
+
+
+def test_a_black_photo_is_darker_than_the_others(tmp_path, two_photos):
+    Image.new("RGB", (640, 480)).save(tmp_path / "black.png")
+    warnings = load_photos([*two_photos, save(tmp_path / "3.jpg", 3), tmp_path / "black.png"]).warnings
+    assert "black.png is much darker than the others." in warnings
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp", "heic"])
