@@ -21,7 +21,6 @@ from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
 
 _NO_DEPTH: DepthAt = lambda idx, pixel: None  # noqa: E731
-_IN_THE_FRAME = ("points.ply", "splats.ply", "mesh.glb")
 
 
 class ProjectFrame:
@@ -108,8 +107,7 @@ class ProjectFrame:
     def _keep(self) -> None:
         before = frame_from_document(self._block["frame"]) if "frame" in self._block else AS_IT_IS
         if not is_same(before, self.frame):
-            for name in _IN_THE_FRAME:  # made in another frame, of other cameras or wishes
-                (self._project.folder / name).unlink(missing_ok=True)
+            self._project.drop_results(("points", "splats", "mesh"))  # made in another frame
         self._block = block_of(
             self.wish, self.frame, made_from=frame_key(self._made_from, self.wish), is_final=self.is_final
         )

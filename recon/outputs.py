@@ -67,9 +67,14 @@ def write_project(
 
 
 def write_cameras(project: Project, scene: Reconstruction, frame: Frame) -> Written:
-    """Write `cameras/`, `cameras.json` and the undistorted images that both describe; `scene` is in the frame."""
+    """Write `cameras/`, `cameras.json` and the undistorted images that both describe; `scene` is in the frame.
+
+    Images of an earlier run that no camera describes any more go: exports take the folder as it is.
+    """
     images = project.folder / "images"
     images.mkdir(exist_ok=True)
+    for path in set(images.iterdir()) - {images / image_name(view) for view in scene.views}:
+        path.unlink()
     for view in scene.views:
         _write_image(images / image_name(view), view.rgb)
     write_colmap(scene, project.folder / "cameras")

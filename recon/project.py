@@ -16,6 +16,7 @@ from recon.whole_files import write_whole
 PROJECT_FILE = "project.json"
 _WHOLE_MARK = "whole"
 KNOWN_FILES = (PROJECT_FILE, "report.json", "report.html")
+_RESULTS = {"points": "points.ply", "splats": "splats.ply", "mesh": "mesh.glb"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Project:
     def set_record(self, stage: str, record: dict[str, Any]) -> None:
         """Remember something about the stored artefact."""
         write_whole(self.work / f"{stage}.json", json.dumps(record, indent=1))
+
+    def drop_results(self, stages: Sequence[str]) -> None:
+        """Delete what these stages wrote for the user; what they keep for resuming stays."""
+        for stage in set(stages) & set(_RESULTS):
+            (self.folder / _RESULTS[stage]).unlink(missing_ok=True)
 
 
 def open_project(folder: Path) -> Project:

@@ -36,7 +36,7 @@ class StageRunner:
     """Runs one stage after the other, each on what the ones before it made.
 
     An artefact is used again when the fingerprint of everything that it depends on, through all earlier stages, is the
-    same.
+    same. A stage that is run anew takes the files of the later ones out of the project.
     """
 
     def __init__(
@@ -104,6 +104,8 @@ class StageRunner:
                 save_artefact(output, self._project.artefact(stage))
                 record = {"fingerprint": self._chain, "after": before, "report": dataclasses.asdict(report)}
                 self._project.set_record(stage, record)
+                # Later results belong to what was here before; this run may end before it makes new ones.
+                self._project.drop_results(STAGES[STAGES.index(stage) + 1 :])
         self._done += SHARES[stage]
         self._tell(stage, 1.0, "unchanged" if report.resumed else "done", self._done)
         self.reports.append(report)

@@ -15,7 +15,7 @@ from recon.camera_files import read_cameras
 from recon.config import PRESETS
 from recon.dense import DenseScene
 from recon.errors import ReconError
-from recon.frame import Frame, framed_camera, framed_dense, framed_gaussians, framed_mesh, framed_scene
+from recon.frame import Frame, framed_camera, framed_dense, framed_gaussians, framed_mesh, framed_scene, is_same
 from recon.frame_wish import FrameWish
 from recon.framing import ProjectFrame, frame_of
 from recon.mesh_files import read_mesh
@@ -216,6 +216,16 @@ def test_nothing_stays_in_another_frame_when_a_run_stops_early(out: Path, until:
     assert (out / "points.ply").exists() == (until == "points")
     assert run(out) == []  # but nothing is lost: the stored results are moved, and the wish holds
     np.testing.assert_allclose(assert_one_frame(out).R @ [1, 0, 0], [0, 1, 0], atol=1e-12)
+
+
+def test_results_of_other_cameras_do_not_stay_beside_new_ones(out: Path) -> None:
+    run(out, FrameWish(up="none"))
+    frame = frame_of(open_project(out))
+    (out / "images" / "left_out.png").touch()
+    run(out, FrameWish(up="none"), until="cameras", scene_version=2)
+    assert not [name for name in ("points.ply", "splats.ply", "mesh.glb") if (out / name).exists()]
+    assert not (out / "images" / "left_out.png").exists()
+    assert is_same(frame_of(open_project(out)), frame)  # so it is not for the frame that they went
 
 
 def test_new_cameras_get_a_new_frame(out: Path) -> None:
