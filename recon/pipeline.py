@@ -33,7 +33,7 @@ from recon.preview_file import PreviewFile
 from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, adopt, file_identity, identities, open_project
-from recon.report import DeviceReport, Report
+from recon.report import DeviceReport, Report, holds_result
 from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, Texture, UnplacedPhoto, View, training_part
 from recon.stages import StageRunner
 from recon.summary import Results, make_report
@@ -89,7 +89,8 @@ def reconstruct(
         frame_of = ProjectFrame(project, frame)
         _run(stages, results, project, frame_of, inputs, holdout, cameras, preview_file=preview_file)
     except (ReconError, Cancelled) as error:
-        outputs.write_report(project, make_report(results, stages.reports, until, error))
+        if stages.reports or not holds_result(out):  # before the first stage has ended nothing has changed
+            outputs.write_report(project, make_report(results, stages.reports, until, error))
         raise
     report = make_report(results, stages.reports, until)
     outputs.write_report(project, report)

@@ -250,6 +250,14 @@ def read_report(folder: Path) -> Report:
         raise ReportFileError(f"{path} is damaged: {error}.") from error
 
 
+def holds_result(folder: Path) -> bool:
+    """A run into the folder ended with a result, and no later one has failed since."""
+    try:
+        return read_report(folder).status in ("complete", "partial")
+    except ReportFileError:
+        return False
+
+
 def to_plain(value: Any) -> Any:
     """Dicts, lists, numbers and texts of a tree of dataclasses, fit for JSON: what is not finite becomes None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

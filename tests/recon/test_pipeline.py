@@ -244,6 +244,15 @@ def test_an_error_stands_in_the_report_too(tmp_path: Path) -> None:
     assert (report.status, report.error.message) == ("failed", caught.value.message)  # type: ignore[union-attr]
 
 
+def test_a_mistyped_path_leaves_the_report_of_a_finished_scene(tmp_path: Path) -> None:
+    inputs = [SAMPLES / "banana" / name for name in PHOTOS[:2]]
+    reconstruct(inputs, tmp_path / "out", _config(), until="photos")
+    before = (tmp_path / "out" / "report.json").read_bytes()
+    with pytest.raises(ReconError, match="does not exist"):
+        reconstruct([tmp_path / "banan"], tmp_path / "out", _config(), until="photos")
+    assert (tmp_path / "out" / "report.json").read_bytes() == before
+
+
 def test_a_held_out_name_that_no_photo_bears_is_refused(tmp_path: Path) -> None:
     inputs = [SAMPLES / "banana" / name for name in PHOTOS]
     with pytest.raises(ReconError, match="no such photo"):
