@@ -14,7 +14,7 @@ from recon.frame import AS_IT_IS, Frame, frame_from_document, frame_to_document,
 from recon.frame_wish import FrameWish, parse_up, wish_from_document
 from recon.mesh_depth import rendered_depths
 from recon.project import PROJECT_FILE, Project, fingerprint
-from recon.real_scale import DepthAt, depth_around, length_in_scene, parse_measure
+from recon.real_scale import DepthAt, depth_around, length_in_scene, parse_measure, require_photos
 from recon.scene import DepthMap, Reconstruction
 from recon.whole_files import write_whole
 from splatting.gaussians import Gaussians
@@ -44,6 +44,15 @@ class ProjectFrame:
         self._fixed = fixed
         self.wish = wish.over(wish_of(self._block))
         self.warnings: list[str] = []
+
+    def require_photos(self, names: Sequence[str]) -> None:
+        """Refuse a length between photos that were not given, before any work is done for it.
+
+        Raises:
+            ReconError: one of them was not.
+        """
+        if self._fixed is None and self._said.scale not in (None, "none"):
+            require_photos(parse_measure(str(self._said.scale)), names)
 
     def from_cameras(self, scene: Reconstruction, *, made_from: str, were_given: bool) -> Frame:
         """The frame as far as cameras and sparse points tell, or the one that is known of the same cameras.

@@ -29,7 +29,8 @@ def resolve_heldout(names: Sequence[str], photos: Sequence[Photo]) -> frozenset[
     by_name = {photo.name: photo.name for photo in photos} | {Path(photo.name).stem: photo.name for photo in photos}
     unknown = [name for name in names if Path(name).name not in by_name]
     if unknown:
-        raise ReconError(f"{unknown[0]} was to be held out, but there is no such photo.", "Use the photo's file name.")
+        hint = f"There are {', '.join(photo.name for photo in photos[:8])}{', ...' if len(photos) > 8 else '.'}"
+        raise ReconError(f"{unknown[0]} was to be held out, but there is no such photo.", hint)
     heldout = frozenset(by_name[Path(name).name] for name in names)
     if len(photos) - len(heldout) < 2:
         raise ReconError("Fewer than two photos remain to build from.", "Hold out fewer photos.")

@@ -185,6 +185,7 @@ def _run(
 
     photos = results.photos = stages.run("photos", None, lambda progress: _load(inputs, before, progress))
     heldout = resolve_heldout(holdout, photos.photos)
+    frames.require_photos([photo.name for photo in photos.photos])
     outputs.write_project(project, photos, results, sorted(heldout), cameras)
     if stages.is_over:
         return

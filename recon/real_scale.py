@@ -112,7 +112,7 @@ def _position(
     spot: Spot, views: Sequence[View], sizes: Mapping[str, tuple[int, int]], depth_at: DepthAt
 ) -> NDArray[np.float64]:
     """Where an end lies in the world, [3]."""
-    idx = _index(spot.photo, views)
+    idx = _index(spot.photo, [view.name for view in views])
     camera = views[idx].camera
     if spot.pixel is None:
         return camera.center
@@ -128,9 +128,18 @@ def _position(
     return np.asarray(camera.unproject(pixel[None], np.array([depth]))[0], np.float64)
 
 
-def _index(name: str, views: Sequence[View]) -> int:
-    """The view of a photo, by its name with or without suffix."""
-    names = [view.name for view in views]
+def require_photos(measure: Measure, names: Sequence[str]) -> None:
+    """Find both photos that a measure speaks of among these, with or without suffix.
+
+    Raises:
+        ReconError: one is not there.
+    """
+    for spot in (measure.a, measure.b):
+        _index(spot.photo, names)
+
+
+def _index(name: str, names: Sequence[str]) -> int:
+    """The position of a photo, by its name with or without suffix."""
     if name in names:
         return names.index(name)
     same_stem = [idx for idx, known in enumerate(names) if known.rsplit(".", 1)[0] == name]

@@ -259,6 +259,13 @@ def test_a_held_out_name_that_no_photo_bears_is_refused(tmp_path: Path) -> None:
         reconstruct(inputs, tmp_path / "out", _config(), holdout=["nobody.jpg"])
 
 
+def test_a_length_between_photos_that_were_not_given_is_refused_before_any_work(tmp_path: Path) -> None:
+    inputs = [SAMPLES / "banana" / name for name in PHOTOS]
+    with pytest.raises(ReconError, match=r"IMG_1\.jpg, which --scale names"):
+        reconstruct(inputs, tmp_path / "out", _config(), frame=FrameWish(scale="IMG_1.jpg,DSC_0424=1m"))
+    assert [stage.name for stage in read_report(tmp_path / "out").stages] == ["photos"]
+
+
 def test_holding_out_too_much_is_refused(tmp_path: Path) -> None:
     inputs = [SAMPLES / "banana" / name for name in PHOTOS]
     with pytest.raises(ReconError, match="Fewer than two"):
