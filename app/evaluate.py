@@ -131,7 +131,9 @@ def _table(scores: Mapping[str, Any]) -> list[str]:
         lines += [f"{name:{width}}  {_quality(row)}" for name, row in rows.items()]
     if (scene := scores["scene"]) is not None:
         lines += _scene_lines(scene)
-    return lines or ["There are no held-out photos; give known cameras with --against."]
+    return lines or [
+        "There are no held-out photos (reconstruct with --holdout); give known cameras with --against, or --artefacts."
+    ]
 
 
 def _scene_lines(scene: Mapping[str, Any]) -> list[str]:

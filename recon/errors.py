@@ -34,7 +34,7 @@ def mendable_storage() -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise ReconError("The disk is full.", "Make room, then run the same command again.") from error
         if error.errno in _NO_RIGHT:
-            what = error.filename or "A file"
+            what = str(error.filename or "A file").removesuffix(".partial")
             raise ReconError(
                 f"{what} cannot be read or written: {error.strerror}.", "Check its permissions, or name another place."
             ) from error
