@@ -105,6 +105,8 @@ class Viewport(QOpenGLWidget):
         Divider(self, self._divider_share).dragged.connect(self._drag_divider)
         self._painter = Painter(self)
         self._painter.wants_paint.connect(self.update)
+        self._painter.wants_piece.connect(self._draw_piece)
+        self.frameSwapped.connect(self._painter.end_frame)
         self._painter.rested.connect(self.rested)
         self._painter.failed.connect(self.failed)
         mailbox = Mailbox()
@@ -410,6 +412,12 @@ class Viewport(QOpenGLWidget):
 
     def paintGL(self) -> None:
         self._painter.paint(self.defaultFramebufferObject(), self._picture(), everything=self._draws_all)
+
+    def _draw_piece(self) -> None:
+        if self.isVisible():
+            self.makeCurrent()
+            self._painter.draw_piece(self._picture())
+            self.doneCurrent()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

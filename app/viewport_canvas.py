@@ -5,19 +5,18 @@ from dataclasses import dataclass
 import moderngl
 
 from app.viewport_data import Mode
+from app.viewport_programs import Programs
 
 VERTEX_SHADER = """
-#version 330 core
 out vec2 place;
 void main() {
   place = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.;
   gl_Position = vec4(place * 2. - 1., 0, 1);
 }
 """
+# "value" is 0 for colours, 1 for depths, 2 for normals.
 FRAGMENT_SHADER = """
-#version 330 core
 uniform sampler2D picture;
-uniform int value;            // 0: colours, 1: depths, 2: normals
 uniform vec2 depth_range;
 in vec2 place;
 out vec4 colour;
@@ -63,8 +62,7 @@ class Canvas:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._program = context.program(vertex_shader=VERTEX_SHADER, fragment_shader=FRAGMENT_SHADER)
-        self._triangle = context.vertex_array(self._program, [])
+        self._programs = Programs(context, VERTEX_SHADER, FRAGMENT_SHADER, ("picture",))
         self._hidden: _Sheet | None = None
         self._shown: _Sheet | None = None
 
@@ -99,10 +97,9 @@ class Canvas:
         """Lay the shown picture, stretched, over what the bound framebuffer holds."""
         assert self._shown is not None
         self._shown.texture.use(0)
-        self._program["picture"] = 0
-        self._program["value"] = _VALUE_OF.get(self._shown.mode, 0)
-        self._program["depth_range"] = self._shown.depth_range
+        bound = self._programs.of(value=_VALUE_OF.get(self._shown.mode, 0))
+        bound.set(depth_range=self._shown.depth_range)
         self._context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         self._context.enable(moderngl.BLEND)
         self._context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
-        self._triangle.render(moderngl.TRIANGLES, vertices=3)
+        bound.vertices.render(moderngl.TRIANGLES, vertices=3)

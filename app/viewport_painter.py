@@ -1,6 +1,7 @@
 """When the viewport draws what: a subset while something moves, everything after a rest, in pieces."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,14 @@ from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtGui import QOpenGLContext
 
 from app.viewport_context import current_context
-from app.viewport_data import MESH_MODES, PreparedSplats
-from app.viewport_renderer import FIRST_SPLATS, Picture, Renderer
+from app.viewport_data import PreparedSplats
+from app.viewport_pace import FIRST_SPLATS
+from app.viewport_renderer import Picture, Renderer
 from app.viewport_sorting import SortedView, ViewSorter
 from app.viewport_worker import LatestWorker
 
 REST_MS = 150  # after the last move everything is drawn
+SORTED_TOO = 1.3  # times what a moving frame has is sorted, as the next one may have more
 _OPENGL_HINT = "Install a driver with OpenGL 3.3 or newer."
 log = logging.getLogger(__name__)
 
@@ -32,15 +35,20 @@ class Mailbox(QObject):
 
 
 class Painter(QObject):
-    """Holds the renderer and the newest order of the splats; `paint` alone draws.
+    """Holds the renderer and the newest order of the splats; `paint` and `draw_piece` draw.
+
+    At rest the splats are drawn aside, piece by piece, and only the whole picture is shown: putting a window together
+    takes software as long as ten thousand splats.
 
     Signals:
-        wants_paint: there is more to draw.
+        wants_paint: there is something else to show.
+        wants_piece: the context should be made current and `draw_piece` called.
         rested: the picture is whole.
         failed: OpenGL is missing or gave up; sentence and hint.
     """
 
     wants_paint = pyqtSignal()
+    wants_piece = pyqtSignal()
     rested = pyqtSignal()
     failed = pyqtSignal(str, str)
 
@@ -56,6 +64,11 @@ class Painter(QObject):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._come_to_rest)
+        self._next_piece = QTimer(self)
+        self._next_piece.setSingleShot(True)
+        self._next_piece.timeout.connect(self.wants_piece)
+        self._began_s: float | None = None  # when a frame with new splats began
+        self._drawn = 0
         self._sorter = ViewSorter()
         mailbox = Mailbox()
         mailbox.delivered.connect(self._receive)
@@ -67,7 +80,7 @@ class Painter(QObject):
         self.is_moving, self.has_rested = True, False
         self._rest.start()
         self._take(splats, cam_from_world)
-        self._request_sort(FIRST_SPLATS if self.renderer is None else 2 * self.renderer.moving_count)
+        self._request_sort(round(SORTED_TOO * (FIRST_SPLATS if self.renderer is None else self.renderer.pace.count)))
         self.wants_paint.emit()
 
     def replace(self, splats: PreparedSplats | None, cam_from_world: NDArray[np.float64]) -> None:
@@ -97,23 +110,59 @@ class Painter(QObject):
         self.renderer = None
 
     def paint(self, number: int, picture: Picture, *, everything: bool = False) -> None:
-        """Draw into the framebuffer of that number of the current context; see `Renderer.draw`."""
+        """Draw into the framebuffer of that number of the current context, at rest what is complete."""
         if self.renderer is None:
             return
-        is_sorted = self.sorted is not None and self.sorted.count >= len(self.sorted.splats)
-        budget = "all" if everything else "moving" if self.is_moving or not is_sorted else "piece"
+        began_s, view = time.perf_counter(), self.sorted
+        if picture.has_splats and view is not None and (everything or not self._is_resting):
+            self._try(lambda renderer: self._add(renderer, picture, view, everything, began_s))
+        self._try(lambda renderer: renderer.draw(renderer.framebuffer(number), picture))
+        if self.is_moving or self.renderer is None:
+            return
+        if picture.has_splats and not (view is not None and self._is_resting):
+            return  # the order is on its way
+        if picture.has_splats and view is not None and not self.renderer.is_complete(picture, view):
+            self._next_piece.start()
+        elif not self.has_rested:
+            self.has_rested = True
+            soon(self, self.rested.emit)
+
+    def draw_piece(self, picture: Picture) -> None:
+        """Draw a piece of the splats aside; asks for the next one, or for the whole to be painted."""
+        view = self.sorted
+        if view is None or not self._is_resting or not picture.has_splats:
+            return
+        self._try(lambda renderer: renderer.add_splats(picture, view, "piece"))
+        if self.renderer is not None and self.renderer.is_complete(picture, view):
+            self.wants_paint.emit()
+        elif self.renderer is not None:
+            self._next_piece.start()
+
+    def end_frame(self) -> None:
+        """What was painted is on the screen."""
+        if self._began_s is not None and self.renderer is not None:
+            self.renderer.pace.learn(self._drawn, time.perf_counter() - self._began_s)
+        self._began_s = None
+
+    @property
+    def _is_resting(self) -> bool:
+        """Nothing moves, and all splats have been sorted."""
+        return not self.is_moving and self.sorted is not None and self.sorted.count >= len(self.sorted.splats)
+
+    def _add(self, renderer: Renderer, picture: Picture, view: SortedView, everything: bool, began_s: float) -> None:
+        drawn = renderer.add_splats(picture, view, "all" if everything else "moving")
+        if drawn and not everything:
+            self._drawn, self._began_s = drawn, began_s
+
+    def _try(self, action: Callable[[Renderer], object]) -> None:
+        """Draw unless OpenGL has given up."""
+        if self.renderer is None:
+            return
         try:
-            is_complete = self.renderer.draw(self.renderer.framebuffer(number), picture, self.sorted, budget=budget)
+            action(self.renderer)
         except moderngl.Error as error:
             self.forget()
             self._report(error)
-            return
-        has_no_splats = picture.splats is None or picture.mode in MESH_MODES
-        if budget == "piece" and not is_complete:
-            self.wants_paint.emit()
-        elif not self.is_moving and not self.has_rested and (has_no_splats or budget == "piece"):
-            self.has_rested = True
-            soon(self, self.rested.emit)
 
     def _take(self, splats: PreparedSplats | None, cam_from_world: NDArray[np.float64]) -> None:
         if splats is not self._splats:
@@ -136,7 +185,10 @@ class Painter(QObject):
             log.error("the splats could not be sorted", exc_info=result)
         elif result.splats is self._splats:
             self.sorted = result
-            self.wants_paint.emit()
+            if self._is_resting:
+                self._next_piece.start()
+            else:
+                self.wants_paint.emit()
 
     def _report(self, error: Exception) -> None:
         log.error("the viewport cannot draw", exc_info=error)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 import moderngl
 import numpy as np
@@ -11,14 +12,16 @@ from app.viewport_canvas import Canvas
 from app.viewport_data import MESH_MODES, MeshArrays, Mode, PhotoFrustum, PreparedSplats
 from app.viewport_lines import LinesLayer, Segments
 from app.viewport_mesh import MeshLayer
+from app.viewport_pace import Pace
 from app.viewport_photos import PhotoLayer
 from app.viewport_sorting import SortedView
 from app.viewport_splats import SplatLayer
 from splatting.camera import Camera
 
-FRAME_S = 0.03  # aimed at for the splats while the camera moves
 PIECE_S = 0.02  # at rest the splats come in pieces of so long, so that the window answers
-FEWEST_SPLATS, FIRST_SPLATS = 10_000, 30_000
+FEWEST_IN_PIECE = 5_000
+
+Budget = Literal["moving", "piece", "all"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Picture:
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = 1.0
 
+    @property
+    def has_splats(self) -> bool:
+        """Splats are shown, not a mesh."""
+        return self.splats is not None and self.mode not in MESH_MODES
+
 
 @dataclass
 class _Job:
@@ -77,41 +85,29 @@ class Renderer:
         self._lines = LinesLayer(context)
         self._ground = LinesLayer(context)
         self._job = _Job()
-        self._piece = FEWEST_SPLATS
-        self.moving_count = FIRST_SPLATS  # so many splats fit into a frame while the camera moves
+        self._piece = FEWEST_IN_PIECE
+        self.pace = Pace()  # how many splats fit into a frame while the camera moves
 
     def framebuffer(self, number: int) -> moderngl.Framebuffer:
         """A framebuffer that the context already has, such as the window's."""
         return self._context.detect_framebuffer(number)
 
-    def draw(
-        self, target: moderngl.Framebuffer, picture: Picture, sorted_view: SortedView | None, *, budget: str = "piece"
-    ) -> bool:
-        """Draw one picture.
+    def draw(self, target: moderngl.Framebuffer, picture: Picture) -> None:
+        """Draw one picture, with the splats as they were when they were last complete.
 
         Args:
             target: of the size of `picture.camera`, with a depth buffer.
-            sorted_view: the newest, which may be of an earlier view.
-            budget: "moving": as many splats as a frame allows; "piece": a piece more than the last time; "all".
-
-        Returns:
-            Whether all splats of `sorted_view` are in the picture.
         """
         size = picture.camera.width, picture.camera.height
-        is_complete = True
-        has_splats = picture.splats is not None and picture.mode not in MESH_MODES
-        if has_splats and sorted_view is not None:
-            is_complete = self._draw_splats(picture, sorted_view, budget)
         target.use()
         self._context.viewport = 0, 0, *size
         target.clear(*picture.background, 1.0, depth=1.0)
         near, far = clip_range(picture.view, *self._extent(picture))
         clip = clip_from_camera(picture.camera, near, far) @ picture.camera.cam_from_world
-        if has_splats and self._canvas.is_filled:
+        if picture.has_splats and self._canvas.is_filled:
             self._ground.draw(picture.ground, clip, size, picture.scale)  # splats have no depth: it is behind them
             self._canvas.compose()
         self._draw_rest(picture, size, clip)
-        return is_complete
 
     def _draw_rest(self, picture: Picture, size: tuple[int, int], clip: np.ndarray) -> None:
         """Mesh, photos and lines over what is there."""
@@ -137,45 +133,59 @@ class Renderer:
         reach = np.linalg.norm(eyes - picture.mesh.middle, axis=1).max(initial=0.0) + 2 * picture.photo_depth
         return picture.mesh.middle, max(4 * picture.mesh.radius, float(reach))
 
-    def _draw_splats(self, picture: Picture, view: SortedView, budget: str) -> bool:
-        is_subset = budget == "moving" and self.moving_count < len(view.splats)
-        limit = self.moving_count if is_subset else view.count
+    def add_splats(self, picture: Picture, view: SortedView, budget: Budget) -> int:
+        """Draw splats aside, for the next `draw`.
+
+        Args:
+            view: the newest, which may be of an earlier view.
+            budget: "moving": as many splats as a frame allows; "piece": a piece more than the last time; "all".
+
+        Returns:
+            How many were drawn now; 0 if all that the budget asks for were there already.
+        """
+        is_subset = budget == "moving" and self.pace.count < len(view.splats)
+        limit = self.pace.count if is_subset else view.count
         camera = _coarse(picture.camera) if is_subset else picture.camera
-        size = camera.width, camera.height
-        key = (id(view), camera.cam_from_world.tobytes(), camera.K.tobytes(), size, picture.mode, limit)
-        if key != self._job.key:
-            order = view.only_first(limit)
-            self._splats.upload_view(view, order)
-            self._canvas.begin(size, picture.mode, view.depth_range)
-            self._job = _Job(key, len(order), view)
+        self._begin(camera, picture.mode, view, limit)
         job = self._job
+        count = min(self._piece, job.total - job.drawn) if budget == "piece" else job.total - job.drawn
         enlargement = view.splats.enlargement(min(limit, view.count)) if picture.mode in ("splats", "depth") else 1.0
-        while not job.is_shown:
+        if not job.is_shown:
             start = time.perf_counter()
-            count = min(self._piece if budget == "piece" else job.total, job.total - job.drawn)
             self._canvas.use()
             self._splats.draw(camera, picture.mode, job.drawn, count, enlargement)
             job.drawn += count
-            if budget != "all":
+            if budget == "piece":
                 self._context.finish()
-                self._adapt(budget, count, time.perf_counter() - start)
+                self._adapt(count, time.perf_counter() - start)
             if job.drawn >= job.total:
                 self._canvas.show()
                 job.is_shown = True
-            if budget == "piece":
-                break
-        return job.is_shown
+        return count
 
-    def _adapt(self, budget: str, count: int, elapsed_s: float) -> None:
-        """Aim at the time that one draw should take; small deviations are left, so that the picture is calm."""
-        wanted = FRAME_S if budget == "moving" else PIECE_S
-        factor = float(np.clip(wanted / max(elapsed_s, 1e-4), 0.5, 2.0))
-        if count < 1000 or 0.75 < factor < 1.33:
-            return
-        if budget == "moving" and (factor < 1 or count >= 0.9 * self.moving_count):
-            self.moving_count = max(int(self.moving_count * factor), FEWEST_SPLATS)
-        elif budget == "piece" and (factor < 1 or count >= self._piece):
-            self._piece = max(int(self._piece * factor), FEWEST_SPLATS)
+    def is_complete(self, picture: Picture, view: SortedView) -> bool:
+        """Whether all splats of a sorted view have been drawn for this picture."""
+        return self._job.is_shown and self._job.key == _key(picture.camera, picture.mode, view, view.count)
+
+    def _begin(self, camera: Camera, mode: Mode, view: SortedView, limit: int) -> None:
+        """Go on with the splats being drawn if they are the same, else begin anew."""
+        key = _key(camera, mode, view, limit)
+        if key != self._job.key:
+            order = view.only_first(limit)
+            self._splats.upload_view(view, order)
+            self._canvas.begin((camera.width, camera.height), mode, view.depth_range)
+            self._job = _Job(key, len(order), view)
+
+    def _adapt(self, count: int, elapsed_s: float) -> None:
+        """Aim at the time that a piece should take."""
+        factor = float(np.clip(PIECE_S / max(elapsed_s, 1e-4), 0.5, 2.0))
+        if factor < 1 or count >= self._piece:
+            self._piece = max(int(self._piece * factor), FEWEST_IN_PIECE)
+
+
+def _key(camera: Camera, mode: Mode, view: SortedView, limit: int) -> tuple[object, ...]:
+    """What a picture of splats depends on."""
+    return id(view), camera.cam_from_world.tobytes(), camera.K.tobytes(), camera.width, camera.height, mode, limit
 
 
 def _coarse(camera: Camera) -> Camera:

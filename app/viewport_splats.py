@@ -5,22 +5,25 @@ ellipse: in software that takes 15 to 25 % less time than a quad. Parameters lie
 numbered, without instances: of those, one per Gaussian costs software renderers more than the Gaussian itself.
 """
 
+import math
+
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
 from app.viewport_data import Mode, PreparedSplats
+from app.viewport_programs import Programs
 from app.viewport_sorting import SortedView
 from app.viewport_uniforms import write_matrix
 from splatting.camera import Camera
 
 TEXTURE_WIDTH = 2048
+SAMPLERS = ("places", "shapes", "colours", "order")
 POINT_SIZE_PX = 1.5  # half the side of a point
 _SHAPE_OF = {"splats": 0, "depth": 0, "normals": 0, "points": 1, "rings": 2, "ellipsoids": 3}
 _VALUE_OF = {"depth": 1, "normals": 2}
 
 VERTEX_SHADER = """
-#version 330 core
 uniform sampler2D places;      // x y z opacity
 uniform sampler2D shapes;      // two texels each: xx xy xz yy, yz zz and the shortest axis
 uniform sampler2D colours;
@@ -28,7 +31,7 @@ uniform usampler2D order;
 uniform mat4 cam_from_world;
 uniform vec4 lens;             // fx fy cx cy
 uniform vec2 size;
-uniform int first, shape, value;
+uniform int first;
 uniform float near, enlargement, point_size;
 out vec2 offset;               // from the middle, in standard deviations
 flat out vec4 paint;           // what is blended, and the opacity
@@ -86,8 +89,6 @@ void main() {
 """
 
 FRAGMENT_SHADER = """
-#version 330 core
-uniform int shape;
 in vec2 offset;
 flat in vec4 paint;
 out vec4 blended;
@@ -118,12 +119,9 @@ class SplatLayer:
 
     def __init__(self, context: moderngl.Context) -> None:
         self._context = context
-        self._program = context.program(vertex_shader=VERTEX_SHADER, fragment_shader=FRAGMENT_SHADER)
-        self._triangles = context.vertex_array(self._program, [])
+        self._programs = Programs(context, VERTEX_SHADER, FRAGMENT_SHADER, SAMPLERS)
         self._textures: dict[str, moderngl.Texture] = {}
         self._splats: PreparedSplats | None = None
-        for unit, name in enumerate(("places", "shapes", "colours", "order")):
-            self._program[name] = unit
 
     def upload(self, splats: PreparedSplats) -> None:
         """Upload the parameters of splats unless they are there already."""
@@ -155,20 +153,22 @@ class SplatLayer:
         """
         if self._splats is None or count <= 0:
             return
-        program = self._program
-        write_matrix(program, "cam_from_world", camera.cam_from_world)
-        program["lens"] = tuple(camera.K[[0, 1, 0, 1], [0, 1, 2, 2]])
-        program["size"] = (camera.width, camera.height)
-        program["first"] = first
-        program["shape"], program["value"] = _SHAPE_OF[mode], _VALUE_OF.get(mode, 0)
-        program["near"], program["enlargement"] = 0.01, enlargement
-        program["point_size"] = POINT_SIZE_PX * max(1.0, camera.height / 1000)
-        for unit, name in enumerate(("places", "shapes", "colours", "order")):
+        bound = self._programs.of(shape=_SHAPE_OF[mode], value=_VALUE_OF.get(mode, 0))
+        write_matrix(bound.program, "cam_from_world", camera.cam_from_world)
+        bound.set(
+            lens=tuple(camera.K[[0, 1, 0, 1], [0, 1, 2, 2]]),
+            size=(camera.width, camera.height),
+            first=first,
+            near=0.01,
+            enlargement=enlargement,
+            point_size=POINT_SIZE_PX * max(1.0, camera.height / 1000),
+        )
+        for unit, name in enumerate(SAMPLERS):
             self._textures[name].use(unit)
         self._context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
         self._context.enable(moderngl.BLEND)
         self._context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
-        self._triangles.render(moderngl.TRIANGLES, vertices=3 * count)
+        bound.vertices.render(moderngl.TRIANGLES, vertices=3 * count)
 
     def _texture(self, height: int, components: int, dtype: str, texels: int = 1) -> moderngl.Texture:
         texture = self._context.texture((TEXTURE_WIDTH * texels, height), components, dtype=dtype)
@@ -178,7 +178,7 @@ class SplatLayer:
     def _write(self, name: str, values: NDArray[np.generic]) -> None:
         """Write values row by row: whole rows at once, then what remains of the last."""
         texture = self._textures[name]
-        data = np.ascontiguousarray(values).reshape(len(values), -1)
+        data = np.ascontiguousarray(values).reshape(len(values), math.prod(values.shape[1:]))  # there may be none
         texels = 2 if name == "shapes" else 1
         rows, rest = divmod(len(data), TEXTURE_WIDTH)
         if rows:

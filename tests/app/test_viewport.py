@@ -148,7 +148,7 @@ def test_a_subset_while_moving_all_at_rest(viewport: Viewport) -> None:
     assert viewport._painter.sorted.count == count
     complete = _pixels(viewport.grabFramebuffer())
     assert np.array_equal(complete, _pixels(viewport.screenshot()))
-    viewport._painter.renderer.moving_count = 4_000
+    viewport._painter.renderer.pace.count = 4_000
     viewport.navigation.go_to(_front().orbited(1e-9, 0), smoothly=False)
     moving = _pixels(viewport.grabFramebuffer())
     assert 0.5 < np.abs(moving.astype(int) - complete).mean() < 30
@@ -306,3 +306,8 @@ def test_a_turntable_gives_its_pictures_and_comes_back(viewport: Viewport) -> No
     wait_until(lambda: len(frames) == 3 and viewport.view.R[2] @ _front().R[2] > 0.999)
     assert np.abs(frames[0].astype(int) - frames[1]).mean() > 3
     assert np.abs(frames[1].astype(int) - frames[2]).mean() > 3
+
+
+def test_nothing_at_all_can_be_shown(viewport: Viewport) -> None:
+    assert _wait_for(viewport.shown, lambda: viewport.set_gaussians(_ball(0))) == [("splats",)]
+    assert _pixels(viewport.screenshot()).max() == 0

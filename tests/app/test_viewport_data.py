@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from app.viewport_data import prepare_points, prepare_splats
+from app.viewport_pace import FEWEST_SPLATS, FIRST_SPLATS, FRAME_S, Pace
 from app.viewport_picking import pick_splats
 from app.viewport_sorting import ViewSorter
 from app.viewport_worker import LatestWorker
@@ -100,3 +101,19 @@ def test_a_worker_runs_the_newest_job_of_each_name_and_delivers_errors() -> None
     assert [name for name, _ in got] == ["a", "a", "b", "last"]
     assert [got[0][1], got[1][1]] == ["slow", 4]
     assert isinstance(got[2][1], ZeroDivisionError)
+
+
+def test_the_number_of_splats_follows_whole_frames_and_no_single_one() -> None:
+    pace = Pace()
+    for frame_s in (0.04, 0.5, 0.04):  # another program took the processor once
+        pace.learn(pace.count, frame_s)
+    assert pace.count == FIRST_SPLATS
+    for _ in range(60):  # 12 ms whatever is drawn and 1 ms for a thousand splats
+        pace.learn(pace.count, 0.012 + 1e-6 * pace.count)
+    assert FRAME_S * 0.75 < 0.012 + 1e-6 * pace.count < FRAME_S * 1.34
+    for _ in range(60):  # hopeless: not none at all
+        pace.learn(pace.count, 1.0)
+    assert pace.count == FEWEST_SPLATS
+    for _ in range(60):  # a scene of few splats says nothing about more
+        pace.learn(1000, 0.001)
+    assert pace.count == FEWEST_SPLATS

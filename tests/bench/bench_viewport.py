@@ -76,7 +76,7 @@ def _time_moving(application: QApplication, viewport: Viewport, count: int | Non
     walls, cpus, own = [], [], []
     for frame in range(FRAMES):
         if count and viewport._painter.renderer:
-            viewport._painter.renderer.moving_count = count
+            viewport._painter.renderer.pace.count = count
         viewport.navigation.go_to(viewport.view.orbited(0.03, 0), smoothly=False)
         times = time.perf_counter(), time.process_time(), time.thread_time()
         viewport.repaint()
@@ -87,7 +87,7 @@ def _time_moving(application: QApplication, viewport: Viewport, count: int | Non
                 into.append(1e3 * (after - before))
     wall, cpu, gui = (statistics.median(values) for values in (walls, cpus, own))
     idle = max(gui, cpu / 2)
-    drawn = viewport._painter.renderer.moving_count if viewport._painter.renderer else 0
+    drawn = viewport._painter.renderer.pace.count if viewport._painter.renderer else 0
     print(
         f"moving, {drawn} splats | {wall:.0f} ms a frame, {1e3 / wall:.1f} fps; CPU {cpu:.0f} ms, of them {gui:.0f} in"
     )
