@@ -45,10 +45,11 @@ def test_prepared_splats_are_the_same_gaussians_in_another_order() -> None:
     assert np.allclose(np.log(lengths) / 2, expected[:, 0], atol=2e-2)
 
 
-def test_a_prefix_is_a_fair_sample_and_is_drawn_larger() -> None:
+def test_a_prefix_samples_all_places_prefers_what_covers_more_and_is_drawn_larger() -> None:
     prepared = prepare_splats(_gaussians(4000))
     assert np.abs(prepared.means[:1000].mean(axis=0)).max() < 0.15
-    assert 1 < prepared.enlargement(2500) < prepared.enlargement(2000) <= 1.5
+    assert 0.35 < prepared.covered[999] / prepared.covered[-1] < 0.8
+    assert 1 < prepared.enlargement(2500) < prepared.enlargement(1000) <= 2
     assert prepared.enlargement(4000) == prepared.enlargement(9999) == 1
 
 
