@@ -14,7 +14,7 @@ splats are drawn as a frame allows; all of them 150 ms after it rests, in pieces
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,14 @@ from app.viewport_data import (
     Mode,
     PhotoFrustum,
     PreparedSplats,
-    first_view,
-    prepare_mesh,
-    prepare_points,
-    prepare_splats,
 )
-from app.viewport_files import ShownProject, read_project, read_shown
-from app.viewport_lines import Segments, axis_segments, frustum_segments, grid_segments
+from app.viewport_files import ShownProject
+from app.viewport_lines import Segments
+from app.viewport_loading import SceneLoading
 from app.viewport_navigation import Divider, Navigation
-from app.viewport_painter import Mailbox, Painter, soon
-from app.viewport_picking import pick_mesh, pick_photo, pick_splats
+from app.viewport_painter import Painter, soon
 from app.viewport_renderer import Picture
-from app.viewport_worker import LatestWorker
-from recon.errors import ReconError
+from app.viewport_scene import ShownScene
 from splatting.camera import Camera
 
 if TYPE_CHECKING:
@@ -55,7 +50,6 @@ _KEYPAD = Qt.KeyboardModifier.KeypadModifier
 log = logging.getLogger(__name__)
 
 
-PHOTO_DEPTH = 0.12  # of photos in front of their cameras, in distances of cameras from the scene's middle
 DARK = (0.11, 0.12, 0.14)
 
 
@@ -86,12 +80,7 @@ class Viewport(QOpenGLWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 120)
         self._mode: Mode = "splats"
-        self._splats: PreparedSplats | None = None
-        self._mesh: MeshArrays | None = None
-        self._photos: tuple[PhotoFrustum, ...] = ()
-        self._photo_lines: tuple[Segments, ...] = ()
-        self._ground_lines: tuple[Segments, ...] = ()
-        self._lines: tuple[Segments, ...] = ()
+        self._scene = ShownScene()
         self._looking_through: PhotoFrustum | None = None
         self._wipe: tuple[float, float] | None = None
         self._background = DARK
@@ -109,10 +98,11 @@ class Viewport(QOpenGLWidget):
         self.frameSwapped.connect(self._painter.end_frame)
         self._painter.rested.connect(self.rested)
         self._painter.failed.connect(self.failed)
-        mailbox = Mailbox()
-        mailbox.delivered.connect(self._receive)
-        self._load_worker = LatestWorker(mailbox.put, "viewport")
-        self.destroyed.connect(self._load_worker.stop)
+        self._loading = SceneLoading(self)
+        self._loading.prepared.connect(self._receive_scene)
+        self._loading.opened.connect(self._receive_project)
+        self._loading.point_found.connect(self._receive_point)
+        self._loading.failed.connect(self.failed)
 
     # What is shown
 
@@ -122,42 +112,41 @@ class Viewport(QOpenGLWidget):
         They are prepared in a worker; while it is busy only the newest are kept, so that a build may call this often.
         `shown` follows.
         """
-        self._load_worker.request("splats", lambda: prepare_splats(gaussians))
+        self._loading.prepare_gaussians(gaussians)
 
     def set_points(self, xyz: NDArray[np.floating], rgb: NDArray[np.uint8]) -> None:
         """Show coloured points [N, 3] with sRGB bytes [N, 3] in place of the splats."""
-        self._load_worker.request("points", lambda: prepare_points(xyz, rgb))
+        self._loading.prepare_points(xyz, rgb)
 
     def set_mesh(self, mesh: "Mesh") -> None:
         """Show a mesh, in the modes for meshes."""
-        self._load_worker.request("mesh", lambda: prepare_mesh(mesh))
+        self._loading.prepare_mesh(mesh)
 
     def set_photos(self, photos: Sequence[PhotoFrustum]) -> None:
         """Show where photos were taken, in place of those before; none hides them."""
-        self._photos = tuple(photos)
+        self._scene.set_photos(photos)
         self._looking_through = None
-        self._photo_lines = (frustum_segments(self._photos, self.photo_depth),) if photos else ()
         if self._home is not None and self.view is self._home:
             self._go_home()
         self.update()
 
     def set_lines(self, lines: Sequence[Segments]) -> None:
         """Show lines of one's own, such as matches or a ruler, in place of those before."""
-        self._lines = tuple(lines)
+        self._scene.lines = tuple(lines)
         self.update()
 
     def open_file(self, path: Path) -> None:
         """Show a file of splats or a mesh, without a project; `shown` or `failed` follows."""
-        self._load_worker.request("file", lambda: read_shown(Path(path)))
+        self._loading.read_file(Path(path))
 
     def open_project(self, folder: Path) -> None:
         """Show splats, mesh and photos of a project folder; `shown` or `failed` follows."""
-        self._load_worker.request("project", lambda: read_project(Path(folder)))
+        self._loading.read_project(Path(folder))
 
     def clear(self) -> None:
         """Show nothing."""
-        self._splats, self._mesh, self._home = None, None, None
-        self._ground_lines = self._lines = ()
+        self._home = None
+        self._scene.clear()
         self.set_photos(())
 
     @property
@@ -168,8 +157,7 @@ class Viewport(QOpenGLWidget):
     @property
     def modes(self) -> tuple[Mode, ...]:
         """The modes for which there is something to show."""
-        splat_modes = () if self._splats is None else SPLAT_MODES if self._splats.source is not None else ("points",)
-        return (*splat_modes, *(() if self._mesh is None else MESH_MODES))
+        return self._scene.modes
 
     def set_mode(self, mode: Mode) -> None:
         """Show the scene in another way.
@@ -186,11 +174,7 @@ class Viewport(QOpenGLWidget):
 
     def set_ground(self, is_shown: bool) -> None:
         """Show or hide a grid on the ground and the axes at the origin."""
-        self._ground_lines = ()
-        if is_shown and (extent := self._extent()) is not None:
-            ground = self._mesh.vertices if self._mesh is not None else self._splats.means  # type: ignore[union-attr]
-            lowest = float(np.quantile(ground[:, 1], 0.02))
-            self._ground_lines = grid_segments(*extent, lowest), axis_segments(extent[1] / 3)
+        self._scene.set_ground(is_shown)
         self.update()
 
     def set_background(self, rgb: tuple[float, float, float]) -> None:
@@ -208,12 +192,7 @@ class Viewport(QOpenGLWidget):
     @property
     def photo_depth(self) -> float:
         """How far in front of their cameras photos stand, world units."""
-        if not self._photos:
-            return 0.1
-        centers = np.array([photo.camera.center for photo in self._photos])
-        extent = self._extent()
-        middle = centers.mean(axis=0) if extent is None else extent[0]
-        return PHOTO_DEPTH * max(float(np.median(np.linalg.norm(centers - middle, axis=1))), 1e-3)
+        return self._scene.photo_depth
 
     def set_view(self, view: ViewCamera, *, smoothly: bool = False) -> None:
         """Look from elsewhere."""
@@ -222,8 +201,8 @@ class Viewport(QOpenGLWidget):
 
     def frame_all(self) -> None:
         """Keep the direction and go where all is seen."""
-        if (extent := self._extent()) is not None:
-            self.set_view(self.view.framing(*extent, self.width() / max(self.height(), 1)), smoothly=True)
+        if (extent := self._scene.extent) is not None:
+            self.set_view(self.view.framing(*extent, self._aspect), smoothly=True)
 
     def reset_view(self) -> None:
         """Go back to where a new scene is first seen from."""
@@ -246,14 +225,9 @@ class Viewport(QOpenGLWidget):
         Raises:
             ValueError: no photo has that name.
         """
-        photo = next((photo for photo in self._photos if photo.name == name), None)
-        if photo is None:
-            raise ValueError(f"no photo is called {name}")
-        extent = self._extent()
-        ahead = 0.0 if extent is None else float(photo.camera.R[2] @ (extent[0] - photo.camera.center))
-        distance = ahead if ahead > 0 else self.view.distance
+        photo = self._scene.photo(name)
         self._looking_through = photo
-        self.navigation.go_to(through_photo(photo.camera, distance, self.width(), self.height()))
+        self.navigation.go_to(self._scene.through(photo, self.view.distance, (self.width(), self.height())))
 
     @property
     def photo(self) -> str | None:
@@ -272,7 +246,7 @@ class Viewport(QOpenGLWidget):
 
     def screenshot(self) -> QImage:
         """The view as it is, with everything drawn; blocks until it is."""
-        self._painter.sort_now(self._splats, self.view.cam_from_world)
+        self._painter.sort_now(self._scene.splats, self.view.cam_from_world)
         self._draws_all = True
         try:
             return self.grabFramebuffer()
@@ -298,15 +272,13 @@ class Viewport(QOpenGLWidget):
 
     # Inside
 
-    def _extent(self) -> tuple[NDArray[np.float64], float] | None:
-        """The sphere to frame; the mesh's, as it has fewer floaters, if there is one."""
-        shown = self._mesh if self._mesh is not None else self._splats
-        return None if shown is None else (shown.middle, shown.radius)
+    @property
+    def _aspect(self) -> float:
+        """Width : height."""
+        return self.width() / max(self.height(), 1)
 
     def _go_home(self) -> None:
-        extent = self._extent()
-        assert extent is not None
-        self._home = first_view(*extent, self._photos, self.width() / max(self.height(), 1))
+        self._home = self._scene.home(self._aspect)
         self.navigation.go_to(self._home, smoothly=False)
 
     def _leave_photo(self) -> None:
@@ -317,38 +289,22 @@ class Viewport(QOpenGLWidget):
         return self.view.to_camera(max(round(self.width() * scale), 1), max(round(self.height() * scale), 1))
 
     def _touch(self) -> None:
-        self._painter.touch(None if self._mode in MESH_MODES else self._splats, self.view.cam_from_world)
+        self._painter.touch(None if self._mode in MESH_MODES else self._scene.splats, self.view.cam_from_world)
 
     def _view_moved(self) -> None:
         self._touch()
         self.view_changed.emit()
 
-    def _receive(self, name: str, result: Any) -> None:
-        """What a worker delivered."""
-        if isinstance(result, ReconError):
-            self.failed.emit(result.message, result.hint)
-        elif isinstance(result, Exception):
-            log.error("the viewport's job %r failed", name, exc_info=result)
-            self.failed.emit(f"The scene cannot be shown: {result}.", "")
-        elif name in ("point", "pivot"):
-            self._receive_point(name, result)
-        elif isinstance(result, ShownProject):
-            self.clear()
-            for scene in (result.splats, result.mesh):
-                if scene is not None:
-                    self._receive_scene(name, scene)
-            self.set_photos(result.photos)
-        else:
-            self._receive_scene(name, result)
+    def _receive_project(self, project: ShownProject) -> None:
+        self.clear()
+        for scene in (project.splats, project.mesh):
+            if scene is not None:
+                self._receive_scene(scene)
+        self.set_photos(project.photos)
 
-    def _receive_scene(self, name: str, scene: PreparedSplats | MeshArrays) -> None:
-        if name == "file":
-            self.clear()
-        is_first = self._extent() is None
-        if isinstance(scene, PreparedSplats):
-            self._splats = scene
-        else:
-            self._mesh = scene
+    def _receive_scene(self, scene: PreparedSplats | MeshArrays) -> None:
+        is_first = self._scene.extent is None
+        self._scene.take(scene)
         if self._mode not in self.modes:
             self.set_mode(self.modes[0])
         if is_first:
@@ -356,13 +312,11 @@ class Viewport(QOpenGLWidget):
         if is_first or self._painter.is_moving or self._mode in MESH_MODES:
             self._touch()
         else:  # a build's next preview
-            self._painter.replace(self._splats, self.view.cam_from_world)
+            self._painter.replace(self._scene.splats, self.view.cam_from_world)
         self.shown.emit("mesh" if isinstance(scene, MeshArrays) else "points" if scene.source is None else "splats")
 
-    def _receive_point(self, name: str, point: NDArray[np.float64] | None) -> None:
-        if point is None:
-            return
-        if name == "pivot":
+    def _receive_point(self, purpose: str, point: NDArray[np.float64]) -> None:
+        if purpose == "pivot":
             self.set_view(self.view.pivoting_at(point), smoothly=True)
         else:
             self.point_picked.emit(point)
@@ -370,36 +324,36 @@ class Viewport(QOpenGLWidget):
     def _pick(self, at: QPointF) -> None:
         name = None
         if self._looking_through is None:
-            scale = self.devicePixelRatioF()
-            name = pick_photo(self._photos, self.photo_depth, self._camera(), (at.x() * scale, at.y() * scale))
+            name = self._scene.photo_at(self._camera(), self._pixel(at))
         if name is None:
             self._request_point("point", at)
         else:
             self.look_through(name)
             self.photo_picked.emit(name)
 
-    def _request_point(self, name: str, at: QPointF) -> None:
-        scale = self.devicePixelRatioF()
-        camera, pixel, mesh, splats = self._camera(), (at.x() * scale, at.y() * scale), self._mesh, self._splats
-        if self._mode in MESH_MODES and mesh is not None:
-            self._load_worker.request(name, lambda: pick_mesh(mesh, camera, pixel))
-        elif splats is not None:
-            self._load_worker.request(name, lambda: pick_splats(splats, camera, pixel))
+    def _request_point(self, purpose: str, at: QPointF) -> None:
+        find = self._scene.point_at(self._camera(), self._pixel(at), self._mode)
+        if find is not None:
+            self._loading.find_point(purpose, find)
+
+    def _pixel(self, at: QPointF) -> tuple[float, float]:
+        """Where a place in the window lies in the camera's picture, px."""
+        return at.x() * self.devicePixelRatioF(), at.y() * self.devicePixelRatioF()
 
     def _picture(self) -> Picture:
         through = None if self.navigation.is_under_way else self._looking_through
-        photos = () if through is not None else self._photos
-        lines = (*(self._photo_lines if photos else ()), *self._lines)
+        scene = self._scene
+        photos = () if through is not None else scene.photos
         return Picture(
             view=self.view,
             camera=self._camera(),
             mode=self._mode,
-            splats=self._splats,
-            mesh=self._mesh,
+            splats=scene.splats,
+            mesh=scene.mesh,
             photos=photos,
-            photo_depth=self.photo_depth,
-            ground=() if through is not None else self._ground_lines,
-            lines=lines,
+            photo_depth=scene.photo_depth,
+            ground=() if through is not None else scene.ground_lines,
+            lines=(*(scene.photo_lines if photos else ()), *scene.lines),
             overlay=None if through is None or self._wipe is None else (through, *self._wipe),
             background=self._background,
             scale=self.devicePixelRatioF(),
@@ -422,8 +376,8 @@ class Viewport(QOpenGLWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         if self._looking_through is not None:
-            camera, distance = self._looking_through.camera, self.view.distance
-            self.navigation.go_to(through_photo(camera, distance, self.width(), self.height()), smoothly=False)
+            view = through_photo(self._looking_through.camera, self.view.distance, self.width(), self.height())
+            self.navigation.go_to(view, smoothly=False)
         self._touch()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:

@@ -16,7 +16,12 @@ class ShownProject:
 
     splats: PreparedSplats | None
     mesh: MeshArrays | None
-    photos: tuple[PhotoFrustum, ...]
+    photos: tuple[PhotoFrustum, ...] = ()
+
+    @classmethod
+    def of(cls, scene: PreparedSplats | MeshArrays) -> "ShownProject":
+        """A scene alone, without a project."""
+        return cls(scene, None) if isinstance(scene, PreparedSplats) else cls(None, scene)
 
 
 def read_shown(path: Path, *, is_ours: bool = False) -> PreparedSplats | MeshArrays:

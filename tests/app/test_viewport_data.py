@@ -4,11 +4,14 @@ import threading
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
-from app.viewport_data import prepare_points, prepare_splats
+from app.viewport_camera import looking_at
+from app.viewport_data import PhotoFrustum, prepare_points, prepare_splats
 from app.viewport_pace import FEWEST_SPLATS, FIRST_SPLATS, FRAME_S, Pace
 from app.viewport_picking import pick_splats
+from app.viewport_scene import ShownScene
 from app.viewport_sorting import ViewSorter
 from app.viewport_worker import LatestWorker
 from splatting.camera import Camera
@@ -118,3 +121,13 @@ def test_the_number_of_splats_follows_whole_frames_and_no_single_one() -> None:
     for _ in range(60):  # a scene of few splats says nothing about more
         pace.learn(1000, 0.001)
     assert pace.count == FEWEST_SPLATS
+
+
+def test_photos_stand_in_their_frames_when_the_scene_comes_after_them() -> None:
+    scene = ShownScene()
+    K = np.array([[100.0, 0, 50], [0, 100.0, 50], [0, 0, 1]])
+    poses = [looking_at((x, 0.0, 3.0), (x, 0.0, 0.0)) for x in (-0.5, 0.5)]
+    scene.set_photos([PhotoFrustum(f"{index}.jpg", Camera(K, pose, 100, 100)) for index, pose in enumerate(poses)])
+    scene.take(prepare_points(np.float32([[0, 0, 0], [0.1, 0, 0]]), np.zeros((2, 3), np.uint8)))
+    ends = scene.photo_lines[0].ends.reshape(-1, 3)
+    assert ends[:, 2].min() == pytest.approx(3 - scene.photo_depth, abs=1e-5)
