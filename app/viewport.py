@@ -198,11 +198,18 @@ class Viewport(QOpenGLWidget):
         """Look from elsewhere."""
         self._leave_photo()
         self.navigation.go_to(view, smoothly=smoothly)
+        self.update()
+        self.view_changed.emit()
 
     def frame_all(self) -> None:
         """Keep the direction and go where all is seen."""
         if (extent := self._scene.extent) is not None:
             self.set_view(self.view.framing(*extent, self._aspect), smoothly=True)
+
+    def frame_photos(self) -> None:
+        """Keep the direction and go where the scene and all photos are seen."""
+        if (points := self._scene.landmarks()) is not None:
+            self.set_view(self.view.framing_points(points, self._aspect), smoothly=True)
 
     def reset_view(self) -> None:
         """Go back to where a new scene is first seen from."""
@@ -228,6 +235,12 @@ class Viewport(QOpenGLWidget):
         photo = self._scene.photo(name)
         self._looking_through = photo
         self.navigation.go_to(self._scene.through(photo, self.view.distance, (self.width(), self.height())))
+        self.update()
+
+    @property
+    def photos(self) -> tuple[PhotoFrustum, ...]:
+        """The photos that are shown where they were taken."""
+        return self._scene.photos
 
     @property
     def photo(self) -> str | None:

@@ -99,6 +99,26 @@ class ViewCamera:
         half = min(half, np.arctan(np.tan(half) * aspect))
         return replace(self, shift=(0.0, 0.0))._moved(self.R, np.asarray(middle, np.float64), radius / np.sin(half))
 
+    def framing_points(self, points: Floats, aspect: float = 1.0, margin: float = 0.1) -> "ViewCamera":
+        """The same direction, so near that points [N, 3], N > 0, just fit into a picture of that width : height.
+
+        Args:
+            margin: share of the picture that stays free at each side.
+        """
+        places = np.asarray(points, np.float64) @ self.R.T
+        middle = (places.min(axis=0) + places.max(axis=0)) / 2
+        right, down, ahead = (places - middle).T
+        reach = (1 - 2 * margin) * np.tan(np.deg2rad(self.fov_y_deg) / 2)
+        wanted = np.maximum(np.abs(down) / reach, np.abs(right) / (reach * aspect)) - ahead
+        distance = max(float(wanted.max()), 1e-3 - float(ahead.min()))  # all in front of the camera
+        return replace(self, shift=(0.0, 0.0))._moved(self.R, self.R.T @ middle, distance)
+
+    def is_same(self, other: "ViewCamera") -> bool:
+        """The other one shows the same."""
+        own, others = ((*view.cam_from_world.ravel(), view.distance, *view.shift) for view in (self, other))
+        tolerance = 1e-9 * max(self.distance, 1.0)
+        return np.allclose(own, others, rtol=0, atol=tolerance) and abs(self.fov_y_deg - other.fov_y_deg) < 1e-9
+
     def seen_from(self, name: str) -> "ViewCamera":
         """The same pivot and distance from a standard view: a key of `STANDARD_VIEWS`."""
         return replace(

@@ -78,8 +78,10 @@ class Navigation(QObject):
         return self._timer.isActive()
 
     def go_to(self, view: ViewCamera, *, smoothly: bool = True) -> None:
-        """Change the view, at once or within less than half a second."""
-        if smoothly:
+        """Change the view, at once or within less than half a second; nothing moves where it is there already."""
+        if view.is_same(self._view):
+            self._ends, self._view = None, view
+        elif smoothly:
             self._ends = self._view, view, time.monotonic()
             self._start_timer()
         else:

@@ -3,7 +3,7 @@
 from statistics import median
 
 FRAME_S = 0.04  # of a whole frame while the camera moves: 25 a second, so that a busy machine still reaches 15
-FEWEST_SPLATS, FIRST_SPLATS = 5_000, 30_000
+FEWEST_SPLATS, FIRST_SPLATS = 8_000, 30_000
 JUDGED_BY = 3  # frames; their median, as other programs stretch single ones
 CALM = 0.75, 1.33  # changes within are not worth an unquiet picture
 LARGEST_STEP = 2.0

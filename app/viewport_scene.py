@@ -89,6 +89,14 @@ class ShownScene:
         middle = centers.mean(axis=0) if self.extent is None else self.extent[0]
         return PHOTO_DEPTH * max(float(np.median(np.linalg.norm(centers - middle, axis=1))), 1e-3)
 
+    def landmarks(self) -> NDArray[np.float64] | None:
+        """Where photos were taken and six ends of the scene's sphere [N, 3]; None without a scene."""
+        if self.extent is None:
+            return None
+        middle, radius = self.extent
+        ends = middle + radius * np.concatenate([np.eye(3), -np.eye(3)])
+        return np.array([*ends, *(photo.camera.center for photo in self.photos)])
+
     def home(self, aspect: float) -> ViewCamera:
         """Where a new scene is first seen from; there must be one."""
         assert self.extent is not None

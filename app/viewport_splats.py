@@ -20,6 +20,7 @@ from splatting.camera import Camera
 TEXTURE_WIDTH = 2048
 SAMPLERS = ("places", "shapes", "colours", "order")
 POINT_SIZE_PX = 1.5  # half the side of a point
+FEW_POINTS = 10_000  # fewer are drawn up to twice as large
 _SHAPE_OF = {"splats": 0, "depth": 0, "normals": 0, "points": 1, "rings": 2, "ellipsoids": 3}
 _VALUE_OF = {"depth": 1, "normals": 2}
 
@@ -161,7 +162,7 @@ class SplatLayer:
             first=first,
             near=0.01,
             enlargement=enlargement,
-            point_size=POINT_SIZE_PX * max(1.0, camera.height / 1000),
+            point_size=self._point_size * max(1.0, camera.height / 1000),
         )
         for unit, name in enumerate(SAMPLERS):
             self._textures[name].use(unit)
@@ -169,6 +170,11 @@ class SplatLayer:
         self._context.enable(moderngl.BLEND)
         self._context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
         bound.vertices.render(moderngl.TRIANGLES, vertices=3 * count)
+
+    @property
+    def _point_size(self) -> float:
+        count = 0 if self._splats is None else len(self._splats)
+        return POINT_SIZE_PX * min(max((FEW_POINTS / max(count, 1)) ** 0.5, 1.0), 2.0)
 
     def _texture(self, height: int, components: int, dtype: str, texels: int = 1) -> moderngl.Texture:
         texture = self._context.texture((TEXTURE_WIDTH * texels, height), components, dtype=dtype)

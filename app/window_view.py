@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -18,7 +17,6 @@ from app.window_style import confidence_colour, is_dark
 from app.window_view_tools import KEYS, CompareTools, ViewTools
 from recon.errors import ReconError
 
-IN_VIEW = 0.8  # of the sphere around the cameras: they rarely stand above each other
 LIGHT_GROUND, DARK_GROUND = (0.93, 0.94, 0.95), (0.11, 0.12, 0.14)
 
 
@@ -134,16 +132,8 @@ class SceneView(QWidget):
             self.viewport.set_mode("splats")
         if what == "points" and not self._has_framed and self._photos:
             self._has_framed = True
-            self._frame_cameras()
+            self.viewport.frame_photos()
         self._show_tools()
-
-    def _frame_cameras(self) -> None:
-        """Step back until all cameras are seen."""
-        centers = np.array([photo.camera.center for photo in self._photos])
-        middle = self.viewport.view.pivot
-        radius = IN_VIEW * float(np.linalg.norm(centers - middle, axis=1).max())
-        view = self.viewport.view.framing(middle, radius, self.width() / max(self.height(), 1))
-        self.viewport.set_view(view, smoothly=True)
 
     def _clear(self) -> None:
         self._project += 1

@@ -80,6 +80,16 @@ def test_a_framed_sphere_fits_and_touches(view: ViewCamera, size: tuple[int, int
     assert np.abs(pixels / size - 0.5).max() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize("size", [(640, 480), (300, 900)])
+def test_framed_points_fit_and_touch_the_margin(view: ViewCamera, size: tuple[int, int]) -> None:
+    points = np.random.default_rng(0).normal([1, -2, 0.5], [3, 0.2, 1], (40, 3))
+    framed = view.framing_points(points, size[0] / size[1], margin=0.1)
+    pixels, depth = framed.to_camera(*size).project(points)
+    assert np.allclose(framed.R, view.R)
+    assert depth.min() > 0
+    assert np.abs(pixels / size - 0.5).max() == pytest.approx(0.4)
+
+
 @pytest.mark.parametrize("name", STANDARD_VIEWS)
 def test_standard_views_look_along_an_axis(view: ViewCamera, name: str) -> None:
     seen = view.seen_from(name)

@@ -56,7 +56,7 @@ def window(application: object, finished: Path, tmp_path: Path) -> Iterator[Main
         pytest.skip("no OpenGL without a display: install Xvfb")
     made = make_window(tmp_path, Path(shutil.copytree(finished, tmp_path / "table")))
     made.show()
-    wait_until(lambda: "mesh" in made.view.viewport.modes and bool(made.view.viewport._photos))
+    wait_until(lambda: "mesh" in made.view.viewport.modes and bool(made.view.viewport.photos))
     yield made
     made.close()
     wait_until(lambda: not made.isVisible())
@@ -70,10 +70,10 @@ def _click_a_photo(window: MainWindow) -> str:
     viewport = window.view.viewport
     middles = [
         photo.camera.unproject(photo.camera.K[None, :2, 2], np.array([viewport.photo_depth]))[0]
-        for photo in viewport._photos
+        for photo in viewport.photos
     ]
     for x, y in viewport._camera().project(np.array(middles))[0].round():
-        name = pick_photo(viewport._photos, viewport.photo_depth, viewport._camera(), (x, y))
+        name = pick_photo(viewport.photos, viewport.photo_depth, viewport._camera(), (x, y))
         if name is not None and viewport.rect().contains(QPoint(int(x), int(y))):
             QTest.mouseClick(viewport, LEFT, NONE, QPoint(int(x), int(y)))
             return name
