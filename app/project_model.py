@@ -204,6 +204,13 @@ class ProjectModel(QObject):
         return not self.result.is_of([photo.path for photo in self.used_photos])
 
     @property
+    def has_fewer_photos(self) -> bool:
+        """All photos chosen now were placed in the last run, among others: a build needs nothing else."""
+        placed = {self._names.get(photo.name) for photo in self.report.photos if photo.placed} if self.report else set()
+        used = {photo.path for photo in self.used_photos}
+        return len(used) >= MIN_PHOTOS and used <= placed
+
+    @property
     def is_stale(self) -> bool:
         """The report speaks of other photos or settings than those chosen now."""
         return self.report is not None and (self.has_other_photos or self.report.preset != self.preset)

@@ -28,6 +28,9 @@ class StepView:
     subtitle: str
 
 
+_AGAIN = StepView("ready", "find them again")
+
+
 def describe_steps(model: "ProjectModel") -> dict[Step, StepView]:
     """How each of the steps stands."""
     return {
@@ -50,9 +53,8 @@ def _photos(model: "ProjectModel") -> StepView:
 
 
 def _cameras(model: "ProjectModel") -> StepView:
-    if model.phase != "idle" and any(
-        model.state.stages[stage].status == "running" for stage in ("photos", "matches", "cameras")
-    ):
+    is_run = model.phase != "idle" and model.work.job in ("cameras", "build")
+    if is_run and model.state.latest in (None, "photos", "matches", "cameras"):
         return StepView("busy", "looking for them")
     if model.report is None or not any(photo.placed is not None for photo in model.report.photos):
         return StepView("ready" if model.can_run else "todo", "not found yet")
@@ -60,7 +62,7 @@ def _cameras(model: "ProjectModel") -> StepView:
     placed = sum(photo.placed is True for photo in known)
     told = f"{placed} of {len(known)} placed"
     if model.has_other_photos:
-        return StepView("ready", "photos changed")
+        return StepView("done", f"{len(model.used_photos)} placed") if model.has_fewer_photos else _AGAIN
     return StepView("done" if placed == len(known) else "problem", told)
 
 
@@ -91,7 +93,8 @@ def describe_run(model: "ProjectModel") -> tuple[str, str]:
     if model.phase == "idle":
         return ("Ready", "") if model.report is None else (_outcome(model), "")
     running = model.state.running
-    what = "Making the film" if model.work.job == "film" else "Starting" if running is None else STAGE_TITLES[running]
+    latest = model.state.latest
+    what = "Making the film" if model.work.job == "film" else "Starting" if latest is None else STAGE_TITLES[latest]
     message = "" if running is None else model.state.stages[running].message
     left = f"{duration(model.state.eta_s)} left" if model.state.eta_s is not None else ""
     word = {"running": what, "paused": "Paused", "stopping": "Stopping"}[model.phase]

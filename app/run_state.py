@@ -38,6 +38,11 @@ class RunState:
         """The stage at work."""
         return next((name for name, stage in self.stages.items() if stage.status == "running"), None)
 
+    @property
+    def latest(self) -> StageName | None:
+        """The stage at work, or the last one that was, between two; None before the first."""
+        return next((name for name in reversed(STAGES) if self.stages[name].status != "waiting"), None)
+
     def after(self, event: Mapping[str, Any]) -> "RunState":
         """What a `progress` event makes of it; stages before the event's are done."""
         name: StageName = event["stage"]

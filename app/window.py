@@ -70,6 +70,7 @@ class MainWindow(QMainWindow):
         self.menus = Menus(self)
         self._restore()
         self._match_theme()
+        self.steps.choose(self.step)
         self._show()
         self.empty.show_recent(self.settings.recent)
         if out is not None:

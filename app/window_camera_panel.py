@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from app.project_model import ProjectModel
 from app.window_parts import button, card, label, row
 from app.window_photo_panel import why_not
-from app.window_style import confidence_colour
+from app.window_style import colours, confidence_colour
 from recon.report import LOW_CONFIDENCE, PhotoReport
 
 NAME_ROLE = Qt.ItemDataRole.UserRole
@@ -92,14 +92,16 @@ class CameraPanel(QWidget):
         photos = self._photos()
         known = [photo for photo in photos if photo.placed is not None]
         placed = sum(photo.placed is True for photo in known)
-        self.summary.setText(f"{placed} of {len(known)} photos placed" if known else "No cameras yet")
+        is_running = self._model.work.phase != "idle"
+        none = "Looking for the cameras …" if is_running else "No cameras yet"
+        self.summary.setText(f"{placed} of {len(known)} photos placed" if known else none)
         if [self._key_of(photo) for photo in photos] != [self._key(row) for row in range(self.list.count())]:
             self._fill(photos)
-        is_wanted = self._model.has_other_photos or not placed
-        self.find_button.setVisible(is_wanted)
+        is_wanted = not placed or (self._model.has_other_photos and not self._model.has_fewer_photos)
+        self.find_button.setVisible(is_wanted and not is_running)
         self.find_button.setEnabled(self._model.can_run)
         self.next.setVisible(not is_wanted)
-        told = why_not(self._model) if is_wanted else ""
+        told = why_not(self._model) if is_wanted and not is_running else ""
         self.why.setText(told or ("The photos have changed since." if is_wanted and placed else ""))
         self.why.setVisible(bool(self.why.text()))
         self._show_failed()
@@ -117,8 +119,9 @@ class CameraPanel(QWidget):
         self.list.blockSignals(True)
         self.list.clear()
         for photo in photos:
-            told = describe(photo, is_out=self._is_out(photo))
-            item = QListWidgetItem(dot(confidence_colour(photo.confidence, photo.placed is True)), told)
+            is_out = self._is_out(photo)
+            mark = QColor(colours().faint) if is_out else confidence_colour(photo.confidence, photo.placed is True)
+            item = QListWidgetItem(dot(mark), describe(photo, is_out=is_out))
             item.setData(NAME_ROLE, photo.name)
             item.setData(NAME_ROLE + 1, self._key_of(photo))
             item.setToolTip(" ".join(text for text in (photo.reason, photo.hint) if text) or explain(photo))
@@ -206,7 +209,9 @@ def describe_pairs(model: ProjectModel, photo: PhotoReport | None) -> str:
     )  # fmt: skip
     if not shared:
         return ""
-    lines = [f"{count:,} with {name}{'' if is_used else ' (not used)'}" for count, name, is_used in shared[:3]]
+    if not shared[0][0]:
+        return "Matches: none with any other photo"
+    lines = [f"{count:,} with {name}{'' if is_used else ' (not used)'}" for count, name, is_used in shared[:3] if count]
     return "Matches: " + "; ".join(lines)
 
 
@@ -220,4 +225,6 @@ def dot(colour: QColor) -> QIcon:
     painter.setBrush(colour)
     painter.drawEllipse(5, 5, 22, 22)
     painter.end()
-    return QIcon(picture)
+    icon = QIcon(picture)
+    icon.addPixmap(picture, QIcon.Mode.Selected)  # else the selection's colour is laid over it
+    return icon

@@ -136,9 +136,10 @@ def camera_label(image: Image.Image) -> str:
     """What photos of one lens and setting have in common, as far as EXIF knows: make, model and focal length."""
     exif = image.getexif()
     make, model = (str(exif.get(tag, "")).strip(" \0") for tag in (_MAKE, _MODEL))
-    name = model if model.lower().startswith(make.lower()) else f"{make} {model}"
+    brand = make.lower().split(" ")[0]  # NIKON CORPORATION makes the NIKON D3200
+    name = model if model.lower().startswith(brand) else f"{make} {model}"
     ifd = exif.get_ifd(_EXIF_IFD)
-    focal = " ".join(
+    focal = ", ".join(
         f"{_number(ifd, tag):.4g} mm{note}"
         for tag, note in ((_FOCAL_MM, ""), (_FOCAL_35MM, " equivalent"))
         if _number(ifd, tag) > 0

@@ -65,6 +65,7 @@ def _write_project(folder: Path, photos: Path, report: Report) -> None:
 
 def test_dropped_photos_are_listed_once_and_propose_a_folder(window: MainWindow, photos: Path) -> None:
     assert window.center.currentWidget() is window.empty
+    assert window.steps.buttons["photos"].isChecked()
     assert not window.model.can_run
     _drop(window, photos, photos / "a.jpg")
     assert [photo.path.name for photo in window.model.photos] == ["a.jpg", "b.PNG", "c.jpg"]
@@ -221,11 +222,19 @@ def test_a_photo_that_failed_has_its_sentence_and_ways_on(
     assert [photo.path.name for photo in window.model.used_photos] == ["a.jpg", "b.PNG"]
     assert panel.failed.isHidden()
     assert panel.list.item(2).text() == "c.jpg\nleft out"
+    assert not panel.next.isHidden()  # those that stay have their cameras
+    assert panel.find_button.isHidden()
+    assert "2 placed" in window.steps.buttons["cameras"].text()
     panel.take_in.click()
     assert len(window.model.used_photos) == 3
     assert not panel.failed.isHidden()
     panel.go_on.click()
     assert window.step == "build"
+    window.go_to("cameras")
+    window.model.remove([photos / "a.jpg"])
+    window.model.restore([photos / "c.jpg"])
+    assert panel.next.isHidden()
+    assert not panel.find_button.isHidden()
 
 
 def test_the_photo_kept_aside_is_one_that_has_a_camera(

@@ -20,6 +20,7 @@ from assets import SAMPLES
 PHOTOS = sorted((SAMPLES / "banana").glob("*.jpg"))
 STRANGER = SAMPLES / "tankard" / "IMG_9676.jpg"
 WINDOW = 1280, 800
+DARK_GREY = "#323232"  # Qt makes a whole palette of it
 
 
 def main() -> None:
@@ -186,16 +187,15 @@ class Recording:
 
     def picture(self, name: str) -> None:
         """Keep a screenshot in light and in dark."""
-        from PyQt6.QtCore import Qt
+        from PyQt6.QtGui import QColor, QPalette
 
         self.heartbeat.pause()
         self.count += 1
-        hints = self.application.styleHints()
-        assert hints is not None
-        for scheme in (Qt.ColorScheme.Dark, Qt.ColorScheme.Light):
-            hints.setColorScheme(scheme)
+        light = self.application.palette()
+        for name_of, palette in (("dark", QPalette(QColor(DARK_GREY))), ("light", light)):
+            self.application.setPalette(palette)
             self.rest(0.4)
-            path = self.out / f"{self.count:02}_{name.replace(',', '').replace(' ', '_')}_{scheme.name.lower()}.png"
+            path = self.out / f"{self.count:02}_{name.replace(',', '').replace(' ', '_')}_{name_of}.png"
             assert self.window.grab().save(str(path))
         self.heartbeat.go_on()
 
