@@ -114,8 +114,8 @@ class ViewCamera:
         return replace(self, shift=(0.0, 0.0))._moved(self.R, self.R.T @ middle, distance)
 
     def is_same(self, other: "ViewCamera") -> bool:
-        """The other one shows the same."""
-        own, others = ((*view.cam_from_world.ravel(), view.distance, *view.shift) for view in (self, other))
+        """The other one shows the same, about whatever it turns."""
+        own, others = ((*view.cam_from_world.ravel(), *view.shift) for view in (self, other))
         tolerance = 1e-9 * max(self.distance, 1.0)
         return np.allclose(own, others, rtol=0, atol=tolerance) and abs(self.fov_y_deg - other.fov_y_deg) < 1e-9
 

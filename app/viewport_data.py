@@ -1,5 +1,6 @@
 """Scenes as arrays that the viewport uploads: made in a worker thread, without Qt and OpenGL."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +20,7 @@ Mode = Literal["splats", "points", "ellipsoids", "rings", "depth", "normals", "m
 SPLAT_MODES: tuple[Mode, ...] = ("splats", "points", "ellipsoids", "rings", "depth", "normals")
 MESH_MODES: tuple[Mode, ...] = ("mesh", "mesh_shape", "wireframe")
 MAX_ENLARGEMENT = 2.0  # of the splats of a subset, which stand for those left out
+CHUNK = 65536  # Gaussians at a time
 INNER_SHARE = 0.9  # of the points lie in the sphere that is framed: a few floaters must not push the camera away
 
 
@@ -34,7 +36,7 @@ class PreparedSplats:
         rows: [N], where each was in what was given.
         covered: opacity x area, summed up to each [N].
         middle, radius: sphere around most of them; middle [3].
-        source: the Gaussians as a rasterizer draws them, in the order given; None for points.
+        source: the Gaussians as a rasterizer draws them, in this order and sharing memory; None for points.
     """
 
     means: Floats32
@@ -99,23 +101,30 @@ class PhotoFrustum:
 
 def prepare_splats(gaussians: "Gaussians", seed: int = 0) -> PreparedSplats:
     """Bring Gaussians into the form that is uploaded."""
-    splats = gaussians.detach().activate()
-    quats = splats.quats_wxyz.numpy().astype(np.float64)
-    scales = splats.scales.numpy().astype(np.float64)
-    opacities = splats.opacities.numpy()
-    weight = opacities * np.sort(scales, axis=1)[:, 1:].prod(axis=1)
+    import torch  # it is loaded: the Gaussians are its tensors
+
+    given = gaussians.detach().activate()
+    scales, opacities = given.scales.numpy(), given.opacities.numpy()
+    weight = opacities.astype(np.float64) * np.sort(scales, axis=1)[:, 1:].prod(axis=1)
     rows = _drawing_order(weight, seed)
-    rotations = _rotations(quats[rows])
-    means = np.ascontiguousarray(splats.means.numpy()[rows], np.float32)
-    axes = np.take_along_axis(rotations, scales[rows].argmin(axis=1)[:, None, None], axis=2)[..., 0]
+    order = torch.from_numpy(rows)
+    splats = dataclasses.replace(
+        given,
+        means=given.means[order],
+        quats_wxyz=given.quats_wxyz[order],
+        scales=given.scales[order],
+        opacities=given.opacities[order],
+        colours=given.colours[order],
+    )
+    means = splats.means.numpy()
     middle, radius = bounding_sphere(means[:: max(len(means) // 100_000, 1)])
     return PreparedSplats(
         means=means,
-        sh=np.ascontiguousarray(splats.colours.numpy()[rows], np.float32),
-        places=np.concatenate([means, opacities[rows, None]], axis=1),
-        shapes=_shapes(rotations * scales[rows, None, :], axes),
+        sh=splats.colours.numpy(),
+        places=np.concatenate([means, splats.opacities.numpy()[:, None]], axis=1),
+        shapes=_shapes(splats.quats_wxyz.numpy(), splats.scales.numpy()),
         rows=rows,
-        covered=np.cumsum(weight[rows], dtype=np.float64),
+        covered=np.cumsum(weight[rows]),
         middle=middle,
         radius=radius,
         source=splats,
@@ -212,12 +221,21 @@ def _rotations(quats_wxyz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.moveaxis(np.array(rows), 2, 0)
 
 
-def _shapes(scaled: NDArray[np.float64], axes: NDArray[np.float64]) -> Floats32:
-    """Six numbers of the covariance of scaled axes [N, 3, 3] and two of a unit vector [N, 3]."""
-    covariances = scaled @ scaled.transpose(0, 2, 1)
-    shapes = np.empty((len(scaled), 8), np.float32)
-    shapes[:, :6] = covariances.reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]]
+def _shapes(quats_wxyz: Floats32, scales: Floats32) -> Floats32:
+    """Six numbers of each covariance and two of its shortest axis [N, 8], from quaternions [N, 4] and scales [N, 3]."""
+    shapes = np.empty((len(scales), 8), np.float32)
+    for first in range(0, len(scales), CHUNK):  # in double precision all at once would need more than the whole scene
+        part = slice(first, first + CHUNK)
+        axes, lengths = _rotations(quats_wxyz[part].astype(np.float64)), scales[part].astype(np.float64)
+        scaled = axes * lengths[:, None, :]
+        covariances = scaled @ scaled.transpose(0, 2, 1)
+        shapes[part, :6] = covariances.reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]]
+        shapes[part, 6:] = _octahedral(np.take_along_axis(axes, lengths.argmin(axis=1)[:, None, None], axis=2)[..., 0])
+    return shapes
+
+
+def _octahedral(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Two numbers [N, 2] for each unit vector [N, 3]: the octahedron's sides unfolded."""
     flat = axes / np.abs(axes).sum(axis=1, keepdims=True)
     folded = (1 - np.abs(flat[:, 1::-1])) * np.where(flat[:, :2] >= 0, 1, -1)
-    shapes[:, 6:] = np.where(flat[:, 2:] >= 0, flat[:, :2], folded)
-    return shapes
+    return np.where(flat[:, 2:] >= 0, flat[:, :2], folded)

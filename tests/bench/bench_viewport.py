@@ -60,15 +60,22 @@ def _show_scene(application: QApplication, viewport: Viewport, asked: argparse.N
         from tests.bench.surface_scene import surface_scene
 
         splats, _ = surface_scene(asked.splats, 3, *asked.size)
-        gaussians = Gaussians(
-            splats.means, splats.scales.log(), splats.quats_wxyz, splats.opacities.logit(), splats.colours
-        )
-    worst = _WorstGap()
-    start = time.perf_counter()
+        made = (splats.means, splats.scales.log(), splats.quats_wxyz, splats.opacities.logit(), splats.colours)
+        gaussians = Gaussians(*(tensor.detach() for tensor in made))
+        del splats, made
+    count = len(gaussians)
+    before, worst, start = _resident_mb(), _WorstGap(), time.perf_counter()
     viewport.set_gaussians(gaussians)
     _wait_until(application, lambda: viewport.modes != ())
     elapsed = 1e3 * (time.perf_counter() - start)
-    print(f"{len(gaussians)} splats prepared in | {elapsed:.0f} ms, window blocked {worst.stop():.0f} ms at most")
+    print(f"{count} splats prepared in | {elapsed:.0f} ms, window blocked {worst.stop():.0f} ms at most")
+    rested: list[bool] = []
+    viewport.rested.connect(lambda: rested.append(True))
+    _wait_until(application, lambda: bool(rested))
+    del gaussians
+    if before:
+        held = _resident_mb() - before
+        print(f"memory for them, besides those given | {held:.0f} MB, {1e6 * held / count:.0f} bytes each")
 
 
 def _time_moving(application: QApplication, viewport: Viewport, count: int | None) -> None:
@@ -109,6 +116,12 @@ def _time_rest(application: QApplication, viewport: Viewport) -> None:
         gaps.append(worst.stop())
     print(f"whole picture after the last move | {statistics.median(walls):.0f} ms, 150 of them waiting; ")
     print(f"  CPU {statistics.median(cpus):.0f} ms; window blocked {max(gaps):.0f} ms at most")
+
+
+def _resident_mb() -> float:
+    """Memory of this process; 0 where the system does not tell."""
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if status.exists() else 0.0
 
 
 class _WorstGap:

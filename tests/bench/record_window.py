@@ -1,6 +1,6 @@
-"""Record the whole way through the window as pictures, light and dark, with the real command line behind it.
+"""Record the whole way through the window as pictures, with the real command line behind it.
 
-    xvfb-run -a -s "-screen 0 1280x800x24" python -m tests.bench.record_window -o out/record
+    xvfb-run -a -s "-screen 0 1280x800x24" python -m tests.bench.record_window -o out/record [--dark]
     xvfb-run -a -s "-screen 0 2560x1600x24" python -m tests.bench.record_window -o out/record_200 --scale 2
 
 Six photos of one thing and one of another are dropped; the one that cannot be placed is left out; a draft is built,
@@ -29,22 +29,26 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--scale", type=float, default=1.0, help="pixels of the screen in one of the window's")
     parser.add_argument("--preset", default="draft")
+    parser.add_argument("--dark", action="store_true", help="as on a dark desktop")
     parser.add_argument("--home", type=Path, help="where the project is kept; else it is thrown away")
     asked = parser.parse_args()
     os.environ["QT_SCALE_FACTOR"] = str(asked.scale)
     asked.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
-        Recording(asked.out, asked.home or Path(made)).run(asked.preset)
+        Recording(asked.out, asked.home or Path(made), is_dark=asked.dark).run(asked.preset)
 
 
 class Recording:
     """A window, a user who has never seen it, and a camera."""
 
-    def __init__(self, out: Path, home: Path) -> None:
+    def __init__(self, out: Path, home: Path, *, is_dark: bool) -> None:
+        from PyQt6.QtGui import QColor, QPalette
         from PyQt6.QtWidgets import QApplication
 
         self.application = QApplication(sys.argv[:1])
         self.application.setStyle("Fusion")
+        if is_dark:
+            self.application.setPalette(QPalette(QColor(DARK_GREY)))
         from app.project_model import ProjectModel
         from app.window import MainWindow
         from app.window_settings import WindowSettings
@@ -186,17 +190,11 @@ class Recording:
         self.wait(lambda: time.perf_counter() > end)
 
     def picture(self, name: str) -> None:
-        """Keep a screenshot in light and in dark."""
-        from PyQt6.QtGui import QColor, QPalette
-
+        """Keep a screenshot."""
         self.heartbeat.pause()
         self.count += 1
-        light = self.application.palette()
-        for name_of, palette in (("dark", QPalette(QColor(DARK_GREY))), ("light", light)):
-            self.application.setPalette(palette)
-            self.rest(0.4)
-            path = self.out / f"{self.count:02}_{name.replace(',', '').replace(' ', '_')}_{name_of}.png"
-            assert self.window.grab().save(str(path))
+        path = self.out / f"{self.count:02}_{name.replace(',', '').replace(' ', '_')}.png"
+        assert self.window.grab().save(str(path))
         self.heartbeat.go_on()
 
     def _memory(self) -> list[str]:
