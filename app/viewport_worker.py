@@ -51,3 +51,4 @@ class LatestWorker:
                 result = error
             if not self._is_stopped:
                 self._deliver(name, result)
+            del job, result  # while it waits for the next one nothing of this one is kept in memory

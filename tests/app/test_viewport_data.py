@@ -1,6 +1,8 @@
 """Preparing scenes and running jobs for the viewport: no Qt, no OpenGL."""
 
 import threading
+import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -131,3 +133,17 @@ def test_photos_stand_in_their_frames_when_the_scene_comes_after_them() -> None:
     scene.take(prepare_points(np.float32([[0, 0, 0], [0.1, 0, 0]]), np.zeros((2, 3), np.uint8)))
     ends = scene.photo_lines[0].ends.reshape(-1, 3)
     assert ends[:, 2].min() == pytest.approx(3 - scene.photo_depth, abs=1e-5)
+
+
+def test_a_worker_that_waits_keeps_nothing_of_its_last_job() -> None:
+    given = _gaussians()
+    is_gone, done = weakref.ref(given), threading.Event()
+    worker = LatestWorker(lambda name, result: done.set(), "test")
+    worker.request("splats", lambda given=given: given)
+    del given
+    assert done.wait(10)
+    end = time.monotonic() + 10
+    while is_gone() is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    worker.stop()
+    assert is_gone() is None
