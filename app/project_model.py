@@ -19,15 +19,13 @@ from app.project_model_autosave import Autosave
 from app.project_model_work import Job, Phase, ProjectWork
 from app.project_notice import Notice
 from app.project_photos import ProjectPhoto, ProjectPhotos
-from app.project_result import ProjectResult, read_result
+from app.project_result import MIN_PHOTOS, ProjectResult, read_result
 from app.run_request import FilmRequest, MeshRequest, RunRequest
 from app.run_state import RunState
 from app.window_run import CANCELLED
 from app.window_tasks import Tasks
 from recon.progress import StageName
 from recon.report import Report, ReportFileError
-
-MIN_PHOTOS = 2
 
 
 class ProjectModel(QObject):
@@ -206,9 +204,7 @@ class ProjectModel(QObject):
     @property
     def has_fewer_photos(self) -> bool:
         """All photos chosen now were placed in the last run, among others: a build needs nothing else."""
-        placed = {self._names.get(photo.name) for photo in self.report.photos if photo.placed} if self.report else set()
-        used = {photo.path for photo in self.used_photos}
-        return len(used) >= MIN_PHOTOS and used <= placed
+        return self.result.has_placed([photo.path for photo in self.used_photos])
 
     @property
     def is_stale(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.project_files import photo_paths
 from recon.report import PhotoReport, Report, read_report
 
+MIN_PHOTOS = 2
 MIN_FOR_HOLDOUT = 4  # three photos are the least to build from
 
 
@@ -37,6 +38,11 @@ class ProjectResult:
         if self.report is None:
             return True
         return {self.paths.get(photo.name) for photo in self.report.photos} == set(paths)
+
+    def has_placed(self, paths: Sequence[Path]) -> bool:
+        """All of these photos have cameras, and are enough to build from."""
+        placed = {self.paths.get(photo.name) for photo in self.report.photos if photo.placed} if self.report else set()
+        return len(set(paths)) >= MIN_PHOTOS and set(paths) <= placed
 
     def photo_to_measure_on(self, used: Sequence[Path]) -> Path | None:
         """The middle one of the used photos, but none that was left without a camera; None if too few are left."""

@@ -5,8 +5,9 @@ from pathlib import Path
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
-from app.project_model import MIN_PHOTOS, ProjectModel
+from app.project_model import ProjectModel
 from app.project_photos import ProjectPhoto
+from app.project_result import MIN_PHOTOS
 from app.window_parts import button, label, row, rule
 from app.window_photo_pane import PhotoPane
 from app.window_photos import thumbnail_of
