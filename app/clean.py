@@ -52,7 +52,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--unseen",
         action="store_true",
-        help="take out what no photo shows: guesses beyond the frames and behind things",
+        help="take out what no photo shows and fills no gap in what they show: guesses beyond the frames",
     )
     parser.add_argument("--undo", action="store_true", help="take the last step back first")
     parser.add_argument("--mesh", action="store_true", help="make the mesh anew from what is left")

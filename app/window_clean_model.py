@@ -161,12 +161,14 @@ class CleanModel(QObject):
         self._select(mask, mode)
 
     def select_unseen(self) -> None:
-        """Select what no photo shows."""
+        """Select what no photo shows, but not what fills gaps in what photos show."""
+        from splatting.unseen import beyond_the_seen
         from splatting.visibility import num_seeing
 
         if self.scene is not None:
             self.strength = 0.0
-            self._select(num_seeing(self.scene.shares).numpy() == 0, "replace")
+            beyond = beyond_the_seen(self.scene.gaussians, num_seeing(self.scene.shares))
+            self._select(beyond.numpy(), "replace")
 
     def set_crop(self, low: Sequence[float], high: Sequence[float]) -> None:
         """Move the crop box; nothing is selected yet."""

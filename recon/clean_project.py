@@ -30,6 +30,7 @@ from splatting.floaters import floater_scores, floater_signs, likely_floaters
 from splatting.formats import write_splats
 from splatting.gaussians import Gaussians
 from splatting.selection import in_box
+from splatting.unseen import beyond_the_seen
 from splatting.visibility import num_seeing, visibilities
 
 Box = tuple[float, float, float, float, float, float]
@@ -42,7 +43,8 @@ class CleaningWish:
     Attributes:
         strength: of the search for floaters, 0 to 1; None: no search.
         crop: lower and upper corner of a box, x0, y0, z0, x1, y1, z1 in the project's frame; what lies outside goes.
-        drops_unseen: take out what no photo shows: guesses beyond the frames and behind things.
+        drops_unseen: take out what no photo shows, guesses beyond the frames and behind things, but not what fills gaps
+            in what photos show; see `splatting.unseen`.
 
     Raises:
         ValueError: the strength is not in [0, 1], or the box is empty.
@@ -145,7 +147,8 @@ def selected(scene: CleanScene, wish: CleaningWish) -> list[CleanStep]:
         mask = likely_floaters(scene.scores, wish.strength)
         steps.append(CleanStep(f"likely floaters, strength {wish.strength:g}", mask))
     if wish.drops_unseen:
-        steps.append(CleanStep("what no photo shows", num_seeing(scene.shares).numpy() == 0))
+        mask = beyond_the_seen(scene.gaussians, num_seeing(scene.shares)).numpy()
+        steps.append(CleanStep("what no photo shows", mask))
     if wish.crop is not None:
         inside = in_box(scene.gaussians.means.numpy(), wish.crop[:3], wish.crop[3:])
         steps.append(CleanStep(f"all outside of {','.join(f'{value:g}' for value in wish.crop)}", ~inside))
