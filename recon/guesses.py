@@ -18,7 +18,7 @@ from recon.seeds import Floats, Mask, Seeds
 
 GUESSES_PER_SIDE = 160  # guesses are as coarse whatever the working size: one every 4 px at 640
 VERIFIED_REACH_PX = 2.5  # verified Gaussians reach this far themselves
-BEYOND_SHARE = 0.25  # of the longer side: how far past the frame guesses go
+BEYOND_SHARE = 0.15  # of the longer side: how far past the frame guesses go, ever fainter
 BEYOND_STEP = 3  # times the usual step
 HIDDEN_SHARE = 0.04  # of the longer side: how far behind an edge guesses go
 HIDDEN_RATIO = 1.15  # of depths on the two sides of an edge
@@ -100,12 +100,22 @@ def _beyond(view: View, depth: Floats) -> Seeds:
     rgb, carried = _carried_on(np.pad(view.rgb, (*around, (0, 0))), np.pad(depth, around), inside)
     row, column = _grid(inside.shape, step)
     use = ~inside[row, column]
-    row, column = row[use] - margin, column[use] - margin
-    return _at_pixels(view, row, column, rgb, carried, step, BEYOND_OPACITY, margin)
+    row, column = row[use], column[use]
+    past = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5)[row, column] / margin
+    near = past < 1
+    opacity = BEYOND_OPACITY * (1 - past[near]) ** 2  # squared, for the sheets of several views add up
+    return _at_pixels(view, row[near] - margin, column[near] - margin, rgb, carried, step, opacity, margin)
 
 
 def _at_pixels(
-    view: View, row: NDArray, column: NDArray, rgb: Floats, depth: Floats, step: int, opacity: float, margin: int = 0
+    view: View,
+    row: NDArray,
+    column: NDArray,
+    rgb: Floats,
+    depth: Floats,
+    step: int,
+    opacity: float | Floats,
+    margin: int = 0,
 ) -> Seeds:
     """Seeds at pixels of the view; `rgb` and `depth` have a margin around the frame."""
     own_depth = depth[row + margin, column + margin].astype(float)
@@ -113,7 +123,7 @@ def _at_pixels(
         view.camera.unproject(np.stack([column + 0.5, row + 0.5], 1), own_depth),
         rgb[row + margin, column + margin],
         SCALE_PER_STEP * step * own_depth / view.camera.K[0, 0],
-        np.full(len(row), opacity),
+        np.broadcast_to(opacity, len(row)),
     )
 
 

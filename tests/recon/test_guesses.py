@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recon.guesses import guessed_seeds
+from recon.guesses import BEYOND_OPACITY, BEYOND_SHARE, guessed_seeds
 from recon.scene import DepthMap, PointCloud, View
 from recon.seeds import Seeds
 from splatting.camera import Camera
@@ -56,6 +56,19 @@ def test_what_another_view_shows_is_not_guessed_beyond_the_frame() -> None:
     seeds = guessed_seeds(views, [its_depth(square=FAR)] * 2, NO_POINTS)[0]
     assert len(seeds.xyz)
     assert not any(pixels_of(seeds, view)[1].any() for view in views)
+
+
+def test_guesses_beyond_the_frame_fade_to_nothing() -> None:
+    view = a_view()
+    seeds = guessed_seeds([view], [its_depth(square=FAR)], NO_POINTS)[0]
+    pixels, inside = pixels_of(seeds, view)
+    assert not inside.any()
+    past = np.linalg.norm(np.maximum(np.maximum(-pixels, pixels - (WIDTH, HEIGHT)), 0), axis=1)
+    by_distance = seeds.opacity[np.argsort(past.round())]
+    assert past.max() <= BEYOND_SHARE * WIDTH + 1
+    assert by_distance[0] > 0.6 * BEYOND_OPACITY
+    assert by_distance[-1] < 0.1 * BEYOND_OPACITY
+    assert (np.diff(by_distance) <= 0.1).all()
 
 
 def test_masked_objects_have_nothing_beyond_the_frame() -> None:
