@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from recon.bounds import check_bounds
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView, faces_seen, fuse, surface
+from recon.mesh_between import between_views
 from recon.mesh_closing import close_mesh
 from recon.mesh_depth import merge_depths, near_verified, rendered_depths, usable_depth, verified_depth, weigh
 from recon.mesh_levels import Levels, footprints, level_blocks, split_by_level
@@ -147,6 +148,15 @@ class MeshConfig:
             "high": 1,
         },
     )
+    between_weight: float = field(
+        default=0.3,
+        metadata={
+            "help": "how much the splats count, seen from between photos, where photos agree with them",
+            "unit": "",
+            "low": 0,
+            "high": 1,
+        },
+    )
     min_component_share: float = field(
         default=0.005,
         metadata={
@@ -261,7 +271,7 @@ def depths_to_fuse(
     stereo_depths: Sequence[DepthMap] | None = None,
     progress: Progress = no_progress,
 ) -> list[FusionView]:
-    """The depth map of each training view that `extract_mesh` fuses, weighted; arguments as there."""
+    """The depth maps that `extract_mesh` fuses, weighted: those of the training views, then those between them."""
     if stereo_depths is not None and len(stereo_depths) != len(views):
         raise ValueError(f"stereo_depths must be one for each of {len(views)} views, got {len(stereo_depths)}")
     if stereo_depths is None and config.depth == "stereo":
@@ -276,7 +286,7 @@ def depths_to_fuse(
     if config.depth != "stereo" and len(gaussians):
         cameras = [views[idx].camera for idx in training]
         rendered = rendered_depths(gaussians, cameras, rasterizer, min_alpha=config.min_alpha, progress=progress)
-    merged = []
+    merged, certain = [], []
     for idx, verified, render in zip(training, stereo, rendered, strict=True):
         if stereo_depths is not None:
             render = near_verified(render, verified, config.guess_reach * max(render.shape))
@@ -284,13 +294,21 @@ def depths_to_fuse(
         depth, is_confirmed = merge_depths(verified, render)
         weight = np.where(is_confirmed, 1.0, config.lone_source_weight).astype(np.float32)
         merged.append(FusionView(views[idx].camera, usable_depth(views[idx], depth, far=far), views[idx].rgb, weight))
-    return weigh(
-        cut_to_hull(merged, silhouettes_of([views[idx] for idx in training])),
+        certain.append(replace(merged[-1], depth=np.where(is_confirmed, merged[-1].depth, np.float32(0))))
+    silhouettes = silhouettes_of([views[idx] for idx in training])
+    weighted = weigh(
+        cut_to_hull(merged, silhouettes),
         tolerance=config.agreement,
         max_grazing_deg=config.max_grazing_deg,
         lone_weight=config.lone_weight,
         progress=progress,
     )
+    if config.depth != "both" or config.between_weight == 0:
+        return weighted
+    between = between_views(
+        gaussians, certain, rasterizer, weight=config.between_weight, min_alpha=config.min_alpha, progress=progress
+    )
+    return [*weighted, *cut_to_hull(between, silhouettes)]
 
 
 def _median_depth(depth: NDArray[np.float32]) -> float:
