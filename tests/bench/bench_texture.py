@@ -6,7 +6,9 @@ Each scene is reconstructed from the six photos of its split with its true camer
 what was made there before is used again. Its mesh, simplified to the number of faces, is coloured twice from the same
 photos: its vertices, and a texture. Both are written as GLB, read back, and rendered by one renderer into the held-out
 views; PSNR is over the pixels that the mesh covers, the same for both, of all held-out photos together; then again with
-the best gain for each photo and channel. `fused` are the vertex colours that the fusion of the depth maps made.
+the held-out photos at the exposure of the others: a gain for each photo and channel, solved on what photos share of the
+surface by the method that evens the photos of the texture, before either mesh has colours. `fused` are the vertex
+colours that the fusion of the depth maps made.
 """
 
 import argparse
@@ -25,10 +27,12 @@ from recon.artefacts import load_artefact
 from recon.benchmark_scenes import BenchScene, choose_heldout, choose_photos, read_scene
 from recon.config import PRESETS
 from recon.dense import DenseScene
+from recon.exposure import photo_gains
 from recon.mesh_files import read_mesh, write_mesh
 from recon.mesh_rendering import render_mesh
 from recon.meshing import MeshConfig, extract_mesh
 from recon.photo_loading import load_photos
+from recon.photo_samples import observe_vertices, photo_of_mesh
 from recon.pipeline import reconstruct
 from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View
 from recon.texture import TextureConfig, color_mesh, photo_views
@@ -39,8 +43,8 @@ from tests.photo_sets import scene_dir
 
 NUM_PHOTOS = 6
 COLUMNS = (
-    "scene | faces | fused | vertices | texture | gain | same, equal exposure: vertices | texture"
-    " | covered | texels seen | CPU s | GLB MB"
+    "scene | faces | fused | vertices | texture | gain | same, equal exposure: vertices | texture | gain"
+    " | exposures of the held-out | covered | texels seen | CPU s | GLB MB"
 )
 
 
@@ -81,20 +85,26 @@ def psnr(errors: list[np.ndarray]) -> float:
     return float(10 * np.log10(255**2 / np.mean(np.concatenate(errors))))
 
 
-def score(meshes: dict[str, Mesh], views: list[View], pictures: Path | None) -> dict[str, float]:
-    """PSNR of each mesh in the views over what it covers, as it is and at the best gain; and the share covered."""
+def exposures(mesh: Mesh, training: Sequence[View], heldout: Sequence[View]) -> np.ndarray:
+    """What held-out photos are to be multiplied with to match the others [H, 3], by what they share of the surface."""
+    photos = [photo_of_mesh(view, mesh.vertices, mesh.faces) for view in (*training, *heldout)]
+    gains = photo_gains(*observe_vertices(photos, mesh.vertices, mesh.faces))
+    return gains[len(training) :] / np.exp(np.log(gains[: len(training)]).mean(axis=0))
+
+
+def score(meshes: dict[str, Mesh], views: list[View], gains: np.ndarray, pictures: Path | None) -> dict[str, float]:
+    """PSNR of each mesh over what it covers of the views, as they are and times `gains`; and the share covered."""
     plain: dict[str, list[np.ndarray]] = {name: [] for name in meshes}
     equal: dict[str, list[np.ndarray]] = {name: [] for name in meshes}
     covered = []
-    for view in views:
+    for view, gain in zip(views, gains, strict=True):
         strip = [view.rgb]
         for name, mesh in meshes.items():
             rgb, share, facing = render_mesh(mesh, view.camera)
             use = (share > 0.999) & view.valid & (view.mask if view.mask is not None else True)
             photo, own = view.rgb[use].astype(np.float32), rgb[use]
             plain[name].append(((own - photo) ** 2).ravel())
-            gain = (own * photo).sum(axis=0) / np.maximum((own**2).sum(axis=0), 1e-9)
-            equal[name].append(((own * gain - photo) ** 2).ravel())
+            equal[name].append(((own - photo * gain) ** 2).ravel())
             strip.append(np.round(np.where(use[..., None], rgb, 128)).astype(np.uint8))
             shape = np.repeat((255 * facing)[..., None], 3, axis=2).astype(np.uint8)
         covered.append(use.mean())
@@ -130,11 +140,13 @@ def measure(name: str, arguments: argparse.Namespace) -> str:
     heldout = [view for view in scene.views if view.is_heldout]
     if arguments.view_side:
         heldout = photo_views(photos, heldout, arguments.view_side)
-    s = score(meshes, heldout, arguments.pictures and arguments.pictures / name)
+    gains = exposures(fused, training, heldout)
+    s = score(meshes, heldout, gains, arguments.pictures and arguments.pictures / name)
     assert textured.texture is not None
     return (
         f"{name} | {len(fused.faces):,} | {s['fused']:.2f} | {s['vertices']:.2f} | {s['texture']:.2f}"
         f" | {s['texture'] - s['vertices']:+.2f} | {s['vertices equal']:.2f} | {s['texture equal']:.2f}"
+        f" | {s['texture equal'] - s['vertices equal']:+.2f} | {gains.min():.2f} to {gains.max():.2f}"
         f" | {s['covered']:.1%} | {textured.texture.seen_share:.1%} | {cpu_s:.1f} | {size_mb:.1f}"
     )
 
