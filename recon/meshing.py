@@ -18,10 +18,11 @@ from recon.mesh_closing import close_mesh
 from recon.mesh_depth import merge_depths, near_verified, rendered_depths, usable_depth, verified_depth, weigh
 from recon.mesh_levels import Levels, footprints, level_blocks, split_by_level
 from recon.mesh_repair import fill_holes, smooth
-from recon.mesh_simplify import drop_thin, simplify, turn_slivers, used_part
+from recon.mesh_simplify import Ball, drop_thin, simplify, turn_slivers, used_part
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
 from recon.visual_hull import cut_to_hull, silhouettes_of
+from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
 
@@ -338,11 +339,19 @@ def mesh_from_depths(
     cameras = [view.camera for view in views]
     mesh = used_part(vertices, faces, rgb)
     mesh = fill_holes(mesh, lambda xyz: config.max_hole_px * footprints(xyz, cameras))
-    mesh = simplify(smooth(mesh, config.smoothing), config.max_faces)
+    mesh = simplify(smooth(mesh, config.smoothing), config.max_faces, foreground_ball(mesh.vertices, cameras))
     mesh = drop_thin(turn_slivers(mesh))
     progress(4, 4, "Simplifying the mesh")
     log.info("mesh: %d faces before and %d after simplification", len(faces), len(mesh.faces))
     return mesh
+
+
+def foreground_ball(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> Ball:
+    """Around half of that half of the points [N, 3] that cameras show finest."""
+    footprint = footprints(xyz, cameras)
+    near = xyz[footprint <= np.median(footprint)].astype(np.float64)
+    center = np.median(near, axis=0)
+    return Ball(center, float(np.median(np.linalg.norm(near - center, axis=1))))
 
 
 def _surface_by_levels(

@@ -4,7 +4,7 @@ import numpy as np
 import trimesh
 
 from recon.mesh_repair import border_loops
-from recon.mesh_simplify import drop_thin, simplify, thickness, turn_slivers
+from recon.mesh_simplify import Ball, drop_thin, simplify, thickness, turn_slivers
 from recon.scene import Mesh
 
 
@@ -39,6 +39,37 @@ def test_simplifying_keeps_the_borders_of_an_open_mesh() -> None:
     np.testing.assert_allclose(radii, [0.4, 1.0], atol=0.01)
     area = trimesh.Trimesh(coarse.vertices, coarse.faces, process=False).area
     assert abs(area / (np.pi * (1 - 0.4**2)) - 1) < 0.02
+
+
+def test_contraction_keeps_the_ball_draws_the_rest_near_and_can_be_undone() -> None:
+    ball = Ball(np.array([1.0, 2, 3]), 2.0)
+    xyz = np.random.default_rng(0).normal(0, 20, (500, 3)) + ball.center
+    xyz[:100] = ball.center + (xyz[:100] - ball.center) / 50
+    contracted = ball.contract(xyz)
+    radii = np.linalg.norm(xyz - ball.center, axis=1) / ball.radius
+    inside = radii < 1
+    assert 50 < inside.sum() < 450
+    np.testing.assert_allclose(contracted[inside], (xyz[inside] - ball.center) / ball.radius)
+    np.testing.assert_allclose(np.linalg.norm(contracted[~inside], axis=1), 1 + np.log(radii[~inside]))
+    np.testing.assert_allclose(ball.expand(contracted), xyz, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ball.expand(ball.contract(ball.center[None]))[0], ball.center)
+
+
+def test_faces_go_to_what_lies_in_the_ball() -> None:
+    near, far = disc(), disc()
+    both = gray(
+        np.concatenate([near.vertices, far.vertices * 10 + [0, 0, -20]]),
+        np.concatenate([near.faces, far.faces + len(near.vertices)]),
+    )
+    shares = []
+    for ball in (None, Ball(np.zeros(3), 1.5)):
+        mesh = simplify(both, len(both.faces) // 10, ball)
+        is_near = np.abs(mesh.vertices[:, 2]) < 1
+        shares.append(is_near[mesh.faces].all(axis=1).mean())
+        if ball is not None:
+            far_part = mesh.vertices[~is_near]
+            assert np.abs(far_part[:, 2] + 20).max() < 0.12  # the plate is where it was, bumps and all
+    assert shares[1] > 0.4 > 0.2 > shares[0]
 
 
 def test_a_sliver_is_turned_into_two_good_faces() -> None:
