@@ -16,7 +16,7 @@ def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> N
     return np.where(lengths > 0, sums / np.where(lengths > 0, lengths, 1), [0.0, 1.0, 0.0]).astype(np.float32)
 
 
-def edge_lengths(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
+def edge_lengths(vertices: NDArray[np.floating], faces: NDArray[np.int32]) -> NDArray[np.float32]:
     """Mean length of the three sides of each face [F]; vertices [V, D]."""
     corners = vertices[faces]
     sides = [np.linalg.norm(corners[:, k] - corners[:, k - 1], axis=1) for k in range(3)]

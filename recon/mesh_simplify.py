@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from recon.mesh_geometry import edge_lengths
 from recon.scene import Mesh
 
 _THINNEST = 1e-4  # height over longest side of a face: what is thinner has no normal in float32
@@ -51,11 +52,15 @@ def simplify(mesh: Mesh, max_faces: int, ball: Ball | None = None) -> Mesh:
     """
     if len(mesh.faces) <= max_faces:
         return mesh
-    start = mesh.vertices if ball is None else ball.contract(mesh.vertices).astype(np.float32)
+    start = mesh.vertices if ball is None else ball.contract(mesh.vertices)
+    # The library collapses whatever errs by less than thresholds that do not know the unit: make it an edge's length.
+    unit = float(np.median(edge_lengths(start, mesh.faces)))
+    start = (start / unit).astype(np.float32)
     vertices, faces = fast_simplification.simplify(start, mesh.faces, target_count=max_faces)
     nearest = cKDTree(start).query(vertices, workers=-1)[1]
+    vertices = unit * vertices.astype(np.float64)
     if ball is not None:
-        vertices = ball.expand(vertices.astype(np.float64))
+        vertices = ball.expand(vertices)
     return Mesh(vertices.astype(np.float32), faces.astype(np.int32), mesh.vertex_rgb[nearest])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from recon.bounds import check_bounds
 from recon.errors import ReconError
@@ -339,19 +340,18 @@ def mesh_from_depths(
     cameras = [view.camera for view in views]
     mesh = used_part(vertices, faces, rgb)
     mesh = fill_holes(mesh, lambda xyz: config.max_hole_px * footprints(xyz, cameras))
-    mesh = simplify(smooth(mesh, config.smoothing), config.max_faces, foreground_ball(mesh.vertices, cameras))
+    mesh = simplify(smooth(mesh, config.smoothing), config.max_faces, near_ball(mesh.vertices, cameras))
     mesh = drop_thin(turn_slivers(mesh))
     progress(4, 4, "Simplifying the mesh")
     log.info("mesh: %d faces before and %d after simplification", len(faces), len(mesh.faces))
     return mesh
 
 
-def foreground_ball(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> Ball:
-    """Around half of that half of the points [N, 3] that cameras show finest."""
-    footprint = footprints(xyz, cameras)
-    near = xyz[footprint <= np.median(footprint)].astype(np.float64)
-    center = np.median(near, axis=0)
-    return Ball(center, float(np.median(np.linalg.norm(near - center, axis=1))))
+def near_ball(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> Ball:
+    """Around the middle of the cameras, half as far out as they are from the foreground; points of the scene [N, 3]."""
+    centers = np.array([camera.center for camera in cameras])
+    distance = cKDTree(centers).query(xyz)[0]
+    return Ball(centers.mean(axis=0), 0.5 * float(np.quantile(distance, _FOREGROUND_QUANTILE)))
 
 
 def _surface_by_levels(

@@ -1,5 +1,7 @@
 """Meshes get fewer faces and keep their borders; slivers are turned or dropped, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import trimesh
 
@@ -70,6 +72,13 @@ def test_faces_go_to_what_lies_in_the_ball() -> None:
             far_part = mesh.vertices[~is_near]
             assert np.abs(far_part[:, 2] + 20).max() < 0.12  # the plate is where it was, bumps and all
     assert shares[1] > 0.4 > 0.2 > shares[0]
+
+
+def test_the_unit_of_length_does_not_matter() -> None:
+    fine = disc()
+    small, large = (simplify(replace(fine, vertices=fine.vertices * np.float32(k)), 2000) for k in (2**-7, 2**7))
+    np.testing.assert_array_equal(small.faces, large.faces)
+    np.testing.assert_allclose(small.vertices * 2**14, large.vertices, rtol=1e-6)
 
 
 def test_a_sliver_is_turned_into_two_good_faces() -> None:
