@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recon import outputs
-from recon.artefacts import ArtefactError, load_artefact
+from recon.artefacts import ArtefactError
 from recon.cleaning import cleaned
 from recon.dense import DenseScene
 from recon.errors import ReconError
@@ -21,18 +21,18 @@ from recon.progress import Progress, StageName, no_progress
 from recon.project import PROJECT_FILE, Project, adopt, open_project
 from recon.real_scale import DepthAt
 from recon.report import FrameReport, ReportFileError, read_report
-from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, Texture, UnplacedPhoto, View, training_part
+from recon.scene import Mesh, Reconstruction, training_part
+from recon.stored_results import load_result
 from recon.whole_files import write_whole
 from splatting import rasterizer
-from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 
-_STAGES: tuple[tuple[StageName, str, tuple[type, ...]], ...] = (
-    ("cameras", "cameras.json", (Reconstruction, View, Camera, PointCloud, UnplacedPhoto)),
-    ("points", "points.ply", (DenseScene, DepthMap, Gaussians)),
-    ("splats", "splats.ply", (Gaussians,)),
-    ("mesh", "mesh.glb", (Mesh, Texture)),
-)
+_FILES: dict[StageName, str] = {
+    "cameras": "cameras.json",
+    "points": "points.ply",
+    "splats": "splats.ply",
+    "mesh": "mesh.glb",
+}
 _AGAIN = "Run the command that made it again: what is stored in work/ is used, what is missing is made anew."
 
 
@@ -92,9 +92,9 @@ def _stored(project: Project) -> _Stored:
     Files of another frame do not stay there (`recon.framing`), so what the stages stored of them shares one frame too.
     """
     results: list[Any] = []
-    for stage, name, types in _STAGES:
+    for stage, name in _FILES.items():
         is_there = (project.folder / name).is_file()
-        results.append(load_artefact(project.artefact(stage), types) if is_there else None)
+        results.append(load_result(project, stage) if is_there else None)
     made_from = project.record("cameras").get("fingerprint")
     if results[0] is None or made_from is None:
         raise ReconError(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from recon import outputs
-from recon.artefacts import ArtefactError, load_artefact
+from recon.artefacts import ArtefactError
 from recon.cleaning import CLEANING_FILE, cleaned, cleaning_note, history_document, history_of
 from recon.dense import DenseScene
 from recon.errors import ReconError
@@ -21,7 +21,8 @@ from recon.previews import preview_camera
 from recon.progress import Progress, no_progress
 from recon.project import PROJECT_FILE, Project, adopt, open_project
 from recon.report import ReportFileError, read_report
-from recon.scene import DepthMap, PointCloud, Reconstruction, UnplacedPhoto, View, training_part
+from recon.scene import DepthMap, PointCloud, Reconstruction, View, training_part
+from recon.stored_results import load_result
 from recon.whole_files import write_whole
 from splatting import rasterizer
 from splatting.camera import Camera
@@ -113,10 +114,9 @@ def open_clean_scene(out: Path, *, progress: Progress = no_progress) -> CleanSce
     if made_from is None or not (out / "splats.ply").is_file():
         raise ReconError(f"The project {out} holds no splats yet.", "Run reconstruct at least until the stage splats.")
     try:
-        types = (Reconstruction, View, Camera, PointCloud, UnplacedPhoto)
-        scene = load_artefact(project.artefact("cameras"), types)
-        dense = load_artefact(project.artefact("points"), (DenseScene, DepthMap, Gaussians))
-        fitted = load_artefact(project.artefact("splats"), (Gaussians,))
+        scene: Reconstruction = load_result(project, "cameras")
+        dense: DenseScene = load_result(project, "points")
+        fitted: Gaussians = load_result(project, "splats")
     except ArtefactError as error:
         raise ReconError(f"The project {out} cannot be read: {error}.", "Run reconstruct again.") from error
     views, points = training_part(scene)

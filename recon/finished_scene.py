@@ -7,17 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from matching.types import Features
-from recon.artefacts import ArtefactError, load_artefact
+from recon.artefacts import ArtefactError
 from recon.cleaning import cleaned
 from recon.config import ReconConfig, config_from_document
 from recon.errors import ReconError
-from recon.match_graph import MatchGraph, PairMatches
+from recon.match_graph import MatchGraph
 from recon.photo_loading import KnownPhoto
 from recon.progress import StageName
 from recon.project import PROJECT_FILE, Project, open_project
-from recon.scene import PointCloud, Reconstruction, UnplacedPhoto, View
-from splatting.camera import Camera
+from recon.scene import Reconstruction
+from recon.stored_results import load_result
 from splatting.gaussians import Gaussians
 
 _NEEDED: tuple[StageName, ...] = ("matches", "cameras", "points", "splats")
@@ -76,10 +75,10 @@ def open_finished_scene(folder: Path) -> FinishedScene:
 
 def _from_parts(project: Project, asked: Mapping[str, Any], fingerprint: str) -> FinishedScene:
     photos = tuple(KnownPhoto(photo["name"], Path(photo["path"]), photo["sha256"]) for photo in asked["photos"])
-    graph = load_artefact(project.artefact("matches"), (MatchGraph, PairMatches, Features))
+    graph = load_result(project, "matches")
     if len(graph.features) != len(photos):
         raise ValueError("its matches and its photos differ")
-    fitted = load_artefact(project.artefact("splats"), (Gaussians,))
+    fitted = load_result(project, "splats")
     return FinishedScene(
         project=project,
         photos=photos,
@@ -88,7 +87,7 @@ def _from_parts(project: Project, asked: Mapping[str, Any], fingerprint: str) ->
         heldout=tuple(asked["holdout"]),
         cameras=Path(asked["cameras"]) if asked["cameras"] else None,
         graph=graph,
-        scene=load_artefact(project.artefact("cameras"), (Reconstruction, View, Camera, PointCloud, UnplacedPhoto)),
+        scene=load_result(project, "cameras"),
         gaussians=cleaned(project, fitted, made_from=fingerprint).gaussians,
         fingerprint=fingerprint,
     )

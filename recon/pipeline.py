@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from matching.types import Features
 from recon import outputs
 from recon.align import upright
-from recon.artefacts import load_artefact
 from recon.camera_files import read_cameras
 from recon.cleaning import Cleaned, cleaned
 from recon.config import DeviceName, ReconConfig
@@ -21,7 +19,7 @@ from recon.frame import framed_camera, framed_dense, framed_gaussians, framed_me
 from recon.frame_wish import FrameWish
 from recon.framing import ProjectFrame, frame_block, frame_of, wish_of
 from recon.heldout import resolve_heldout, score_heldout
-from recon.match_graph import MatchGraph, PairMatches
+from recon.match_graph import MatchGraph
 from recon.match_photos import match_photos
 from recon.meshing import extract_mesh
 from recon.optimise import background_of, optimise
@@ -34,12 +32,12 @@ from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, adopt, file_identity, identities, open_project
 from recon.report import DeviceReport, Report, holds_result
-from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, Texture, UnplacedPhoto, View, training_part
+from recon.scene import Mesh, Reconstruction, View, training_part
 from recon.stages import StageRunner
+from recon.stored_results import RESULT_TYPES, load_result
 from recon.summary import Results, make_report
 from recon.texture import color_mesh, photo_views
 from splatting import rasterizer
-from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
 
@@ -148,15 +146,15 @@ def remake_mesh(out: Path, *, progress: PipelineProgress | None = None) -> Mesh:
     project, config = scene.project, scene.config
     stages = StageRunner(project, "mesh", progress, after=scene.fingerprint)
     photos = load_photos([photo.path for photo in scene.photos]).photos
-    dense = load_artefact(project.artefact("points"), (DenseScene, DepthMap, Gaussians))
-    kept = cleaned(project, load_artefact(project.artefact("splats"), (Gaussians,)), made_from=scene.fingerprint)
+    dense: DenseScene = load_result(project, "points")
+    kept = cleaned(project, load_result(project, "splats"), made_from=scene.fingerprint)
     views, points = training_part(scene.scene)
     views = dense.lasting(views)
     mesh = stages.run(
         "mesh",
         [config.mesh, config.texture, *kept.identity],
         lambda progress: _mesh(photos, views, dense, kept, config, rasterizer.create("cpu"), progress),
-        (Mesh, Texture),
+        RESULT_TYPES["mesh"],
     )
     frame = frame_of(project)
     outputs.write_mesh(project, framed_mesh(frame, mesh), framed_camera(frame, preview_camera(views, points)))
@@ -194,7 +192,7 @@ def _run(
         "matches",
         [identities(photos.photos), config.matching],
         lambda progress: match_photos(photos.photos, config.matching, progress, known=before.graph if before else None),
-        (MatchGraph, PairMatches, Features),
+        RESULT_TYPES["matches"],
     )
     if stages.is_over:
         return
@@ -203,7 +201,7 @@ def _run(
         "cameras",
         [config.poses, seed, config.working_side_px, sorted(heldout), file_identity(cameras)],
         lambda progress: _place(photos.photos, graph, config, heldout, cameras, before, progress),
-        (Reconstruction, View, Camera, PointCloud, UnplacedPhoto),
+        RESULT_TYPES["cameras"],
     )
     results.frame = frame = frames.from_cameras(scene, made_from=stages.fingerprint, were_given=cameras is not None)
     results.written |= outputs.write_cameras(project, framed_scene(frame, scene), frame)
@@ -215,7 +213,7 @@ def _run(
         "points",
         [config.dense, config.initialise],
         lambda progress: make_dense(views, points, config.dense, config.initialise, seed=seed, progress=progress),
-        (DenseScene, DepthMap, Gaussians),
+        RESULT_TYPES["points"],
     )
     results.frame = frame = frames.with_depth(
         scene, dense, {photo.name: (photo.width, photo.height) for photo in photos.photos}
@@ -234,7 +232,7 @@ def _run(
         "splats",
         [config.fit, device.rasterizer],
         lambda progress: _fit(dense, views, config, device, before, progress, preview_file),
-        (Gaussians,),
+        RESULT_TYPES["splats"],
     )
     kept = cleaned(project, fitted, made_from=stages.fingerprint)
     results.note(kept.note)
@@ -251,7 +249,7 @@ def _run(
         "mesh",
         [config.mesh, config.texture, *kept.identity],
         lambda progress: _mesh(photos.photos, views, dense, kept, config, draw, progress),
-        (Mesh, Texture),
+        RESULT_TYPES["mesh"],
     )
     results.written |= outputs.write_mesh(project, framed_mesh(frame, results.mesh), preview)
 
