@@ -216,9 +216,9 @@ def photometric_loss(rgb: Tensor, target: Tensor) -> Tensor:
         return losses.photometric_loss_torch(rgb, target)
 
 
-def _blur_11x11(picture: Tensor) -> Tensor:
-    """Gaussian blur of sigma 1.5 px with zero padding, [1, 3, H, W] to the same."""
+def _blur_11x11(pictures: Tensor) -> Tensor:
+    """Gaussian blur of sigma 1.5 px with zero padding, [C, H, W] to the same."""
     x = torch.arange(11.0) - 5
     window = torch.exp(-(x * x + (x * x)[:, None]) / (2 * 1.5**2))
-    window = (window / window.sum()).expand(3, 1, 11, 11).contiguous()
-    return conv2d(picture, window, padding=5, groups=3)
+    window = (window / window.sum()).expand(len(pictures), 1, 11, 11).contiguous()
+    return conv2d(pictures[None], window, padding=5, groups=len(pictures))[0]
