@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from recon.errors import ReconError
 from recon.photo import Photo, camera_label, open_image, to_rgb
 from recon.photo_checks import LookedAt, Oddity, PhotoLook, find_oddities, look_at
-from recon.photo_loading import PHOTO_SUFFIXES, UnusablePhotoError, check_mask, find_mask, has_transparency
+from recon.photo_kinds import has_photo_suffix, warn_about_passed_over, why_not_a_photo
+from recon.photo_loading import UnusablePhotoError, check_mask, find_mask, has_transparency
 
 THUMBNAIL_SIDE_PX = 384
 UNKNOWN_CAMERA = "unknown camera"  # what recon.photo.camera_label says without EXIF
@@ -77,9 +78,23 @@ def photos_in(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            if file.suffix.lower() in PHOTO_SUFFIXES and not file.name.startswith(".") and file.is_file():
+            if has_photo_suffix(file) and file.is_file():
                 found[file.absolute()] = None
     return list(found)
+
+
+def passed_over(paths: Sequence[Path]) -> list[str]:
+    """A sentence for each film or camera's raw file among the paths, and one for those in each folder among them.
+
+    What lies beside a photo of the same name is its twin, as phones and cameras write them, and is not spoken of.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    stems = {path.stem for path in paths if has_photo_suffix(path)}
+    told = [(path, why_not_a_photo(path)) for path in paths if path.stem not in stems and not path.is_dir()]
+    sentences = [f"{path.name} {why}." for path, why in told if why is not None]
+    return [*sentences, *warn_about_passed_over(path for path in paths if path.is_dir())]
 
 
 def inspect_photo(path: Path) -> InspectedPhoto:

@@ -16,6 +16,7 @@ LINE_EVERY_S = 3.0
 JSONL_EVERY_S = 0.2
 # Before this much of the work is done, an estimate of the rest is no better than a guess.
 MIN_FRACTION_FOR_ETA = 0.03
+MIN_S_FOR_ETA = 3.0
 
 
 class Display(Protocol):
@@ -62,14 +63,19 @@ class Clock:
         """Seconds since the start."""
         return self._now() - self._start
 
-    def eta_s(self, fraction: float) -> float | None:
-        """Seconds to go, from the pace since the first event: what an earlier run had done says nothing."""
-        if self._first_fraction is None:
+    def eta_s(self, fraction: float, message: str = "") -> float | None:
+        """Seconds to go, from the pace since the first event: what an earlier run had done says nothing.
+
+        Args:
+            fraction: of the whole that is done.
+            message: "unchanged" if a stage of an earlier run was taken over.
+        """
+        if self._first_fraction is None or message == "unchanged":
             self._first_fraction, self._first_time = fraction, self._now()
-        advanced = fraction - self._first_fraction
-        if advanced < MIN_FRACTION_FOR_ETA:
+        advanced, passed_s = fraction - self._first_fraction, self._now() - self._first_time
+        if advanced < MIN_FRACTION_FOR_ETA or passed_s < MIN_S_FOR_ETA:
             return None
-        return (self._now() - self._first_time) * (1 - fraction) / advanced
+        return passed_s * (1 - fraction) / advanced
 
 
 class Quiet:
@@ -109,7 +115,7 @@ class PlainLines(Quiet):
 
     def progress(self, event: PipelineEvent) -> None:
         """Print a line if it is time for one."""
-        eta = self._clock.eta_s(event.overall_fraction)
+        eta = self._clock.eta_s(event.overall_fraction, event.message)
         elapsed = self._clock.elapsed_s()
         if event.stage == self._stage and elapsed - self._last < LINE_EVERY_S:
             return
@@ -129,7 +135,7 @@ class JsonLines(Quiet):
 
     def progress(self, event: PipelineEvent) -> None:
         """Write a `progress` event; at most five a second, but each new stage and the end of each."""
-        eta = self._clock.eta_s(event.overall_fraction)
+        eta = self._clock.eta_s(event.overall_fraction, event.message)
         elapsed = self._clock.elapsed_s()
         if event.stage == self._stage and elapsed - self._last < JSONL_EVERY_S and event.stage_fraction < 1:
             return
@@ -194,7 +200,7 @@ class Bar(Quiet):
         """Move the bar."""
         from rich.markup import escape
 
-        eta = self._clock.eta_s(event.overall_fraction)
+        eta = self._clock.eta_s(event.overall_fraction, event.message)
         self._bar.update(
             self._task,
             completed=event.overall_fraction,

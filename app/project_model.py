@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from app.photo_inspection import InspectedPhoto, inspect_photo, photos_in
+from app.photo_inspection import InspectedPhoto, inspect_photo, passed_over, photos_in
 from app.project_files import (
     Asked,
     discard_unsaved,
@@ -115,8 +115,9 @@ class ProjectModel(QObject):
         Returns:
             How many are new or back.
         """
+        paths = list(paths)
         try:
-            found = photos_in(paths)
+            found, others = photos_in(paths), passed_over(paths)
         except OSError as error:
             self.noticed.emit(Notice(f"The photos cannot be read: {error.strerror or error}.", "Check the folder."))
             return 0
@@ -124,7 +125,10 @@ class ProjectModel(QObject):
         changed = [path for path in found if path not in before]
         self._look_at(self._photos.add(changed))
         if not found:
-            self.noticed.emit(Notice("There are no photos in what you dropped.", "Drop JPEG, PNG, HEIC or TIFF files."))
+            hint = " ".join([*others, "Drop JPEG, PNG, HEIC or TIFF files."])
+            self.noticed.emit(Notice("There are no photos in what you dropped.", hint))
+        elif others:
+            self.noticed.emit(Notice("Not everything that you dropped is a photo.", " ".join(others), is_error=False))
         if changed:
             if self.folder is None:
                 self._propose_folder(changed[0])

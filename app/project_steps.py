@@ -95,10 +95,16 @@ def describe_run(model: "ProjectModel") -> tuple[str, str]:
     running = model.state.running
     latest = model.state.latest
     what = "Making the film" if model.work.job == "film" else "Starting" if latest is None else STAGE_TITLES[latest]
-    message = "" if running is None else model.state.stages[running].message
+    message = "" if running is None else for_people(model.state.stages[running].message)
     left = f"{duration(model.state.eta_s)} left" if model.state.eta_s is not None else ""
     word = {"running": what, "paused": "Paused", "stopping": "Stopping"}[model.phase]
     return word, " · ".join(part for part in (message, left) if part)
+
+
+def for_people(message: str) -> str:
+    """What a stage says of its work, without the numbers that only developers of fits read."""
+    parts = [part for part in message.split(", ") if not part.startswith("loss ")]
+    return ", ".join(parts).replace("Gaussians", "splats")
 
 
 def _outcome(model: "ProjectModel") -> str:

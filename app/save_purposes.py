@@ -18,6 +18,11 @@ class SaveFormat:
     label: str
     suffix: str
 
+    @property
+    def is_mesh(self) -> bool:
+        """It holds the mesh, not the splats."""
+        return self.key in MESH_FORMATS
+
 
 @dataclass(frozen=True)
 class Purpose:
@@ -33,6 +38,8 @@ class Purpose:
     advice: str
     formats: tuple[SaveFormat, ...]
 
+
+MESH_FORMATS = frozenset({"glb", "obj", "stl", "3mf", "mesh-ply", "usdz"})
 
 _FORMATS = {
     item.key: item

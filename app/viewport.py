@@ -11,8 +11,7 @@ frames all, R resets, a double click turns about what is there, Escape leaves a 
 splats are drawn as a frame allows; all of them 150 ms after it rests, in pieces, so that the window answers.
 """
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ from app.viewport_files import ShownProject
 from app.viewport_lines import Segments
 from app.viewport_loading import SceneLoading
 from app.viewport_navigation import Divider, Navigation
-from app.viewport_painter import Painter, soon
+from app.viewport_painter import Painter
 from app.viewport_renderer import Picture
 from app.viewport_scene import ShownScene
 from splatting.camera import Camera
@@ -47,9 +46,6 @@ if TYPE_CHECKING:
     from splatting.gaussians import Gaussians
 
 _KEYPAD = Qt.KeyboardModifier.KeypadModifier
-log = logging.getLogger(__name__)
-
-
 DARK = (0.11, 0.12, 0.14)
 
 
@@ -265,23 +261,6 @@ class Viewport(QOpenGLWidget):
             return self.grabFramebuffer()
         finally:
             self._draws_all = False
-
-    def record_turntable(self, num_frames: int, save: Callable[[int, QImage], None]) -> None:
-        """Call `save(index, picture)` for views once around the pivot; the window answers between two pictures.
-
-        The view is where it was in the end.
-        """
-        start = self.view
-
-        def step(index: int) -> None:
-            if index < num_frames:
-                self.navigation.go_to(start.orbited(2 * np.pi * index / num_frames, 0), smoothly=False)
-                save(index, self.screenshot())
-                soon(self, lambda: step(index + 1))
-            else:
-                self.navigation.go_to(start, smoothly=False)
-
-        step(0)
 
     # Inside
 

@@ -105,13 +105,13 @@ class ViewCamera:
         Args:
             margin: share of the picture that stays free at each side.
         """
-        places = np.asarray(points, np.float64) @ self.R.T
-        middle = (places.min(axis=0) + places.max(axis=0)) / 2
-        right, down, ahead = (places - middle).T
+        right, down, ahead = (np.asarray(points, np.float64) @ self.R.T).T
         reach = (1 - 2 * margin) * np.tan(np.deg2rad(self.fov_y_deg) / 2)
-        wanted = np.maximum(np.abs(down) / reach, np.abs(right) / (reach * aspect)) - ahead
-        distance = max(float(wanted.max()), 1e-3 - float(ahead.min()))  # all in front of the camera
-        return replace(self, shift=(0.0, 0.0))._moved(self.R, self.R.T @ middle, distance)
+        x, z_across = _between_sides(right, ahead, reach * aspect)
+        y, z_down = _between_sides(down, ahead, reach)
+        z = min(z_across, z_down, float(ahead.min()) - 1e-3)  # all in front of the camera
+        middle = max((float(ahead.min()) + float(ahead.max())) / 2, z + 1e-3)
+        return replace(self, shift=(0.0, 0.0))._moved(self.R, self.R.T @ [x, y, middle], middle - z)
 
     def is_same(self, other: "ViewCamera") -> bool:
         """The other one shows the same, about whatever it turns."""
@@ -137,6 +137,12 @@ class ViewCamera:
         cam_from_world[:3, :3] = U = _orthonormal(R)
         cam_from_world[:3, 3] = -U @ (pivot - distance * U[2])
         return replace(self, cam_from_world=cam_from_world, distance=float(distance))
+
+
+def _between_sides(across: Floats, ahead: Floats, slope: float) -> tuple[float, float]:
+    """Where a camera stands across and ahead whose two sides, of slope across : ahead, touch points from without."""
+    high, low = float((across - slope * ahead).max()), float((-across - slope * ahead).max())
+    return (high - low) / 2, -(high + low) / (2 * slope)
 
 
 def through_photo(camera: Camera, distance: float, width: int, height: int) -> ViewCamera:

@@ -114,6 +114,7 @@ class MainWindow(QMainWindow):
         self.pair.failed.connect(self.notice.tell)
         self.build_panel.next_wanted.connect(lambda: self.go_to("save"))
         self.cleaning.panel.mesh_wanted.connect(self.remake_mesh)
+        self.save_panel.format_chosen.connect(lambda chosen: self.view.show_saved(chosen.is_mesh))
 
     # What the user does
 
@@ -216,6 +217,8 @@ class MainWindow(QMainWindow):
         self.details.setCurrentIndex(STEPS.index(self.step))
         if self.step == "save":
             self.save_panel.load_formats()
+        else:
+            self.view.show_as_before()
         self._show()
 
     def tell_keys(self) -> None:

@@ -17,6 +17,7 @@ PRESETS = {
     "standard": ("&Standard", "For most uses."),
     "best": ("&Best", "Finer and larger; for a result to keep."),
 }
+DEVICES = {"cpu": "Built without a graphics card", "cuda": "Built on the graphics card"}
 MARKS = {"waiting": "○", "running": "◐", "done": "✓", "unchanged": "✓"}
 
 
@@ -130,8 +131,8 @@ def describe_outcome(model: ProjectModel) -> str:
         quality = model.report.heldout
         lines.append(f"On the photo kept aside: {quality.psnr:.1f} dB, SSIM {quality.ssim:.3f}")
     if model.report.device is not None:
-        lines.append(f"Fitted on {model.report.device.name}")
-    return "\n".join([*lines, *model.report.warnings])
+        lines.append(DEVICES.get(model.report.device.name, ""))
+    return "\n".join([*filter(None, lines), *model.report.warnings])
 
 
 def _faces(count: int | None) -> str:

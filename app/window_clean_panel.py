@@ -25,6 +25,8 @@ from app.viewport import Viewport
 from app.viewport_lines import Segments
 from app.window_clean_model import POINTS_WANTED, CleanModel, Mode
 from app.window_clean_tools import DrawingOverlay, Tool
+from app.window_layout import scrolling
+from app.window_parts import label
 from app.window_weak_panel import WeakPanel
 from splatting.camera import Camera
 
@@ -56,12 +58,11 @@ class CleanPanel(QWidget):
         self.overlay.outlined.connect(self._outline)
         self.overlay.brushed.connect(self._brush)
         self.overlay.left.connect(lambda: self.choose_tool(None))
+        tools = (self._floaters(), self._selecting(), self._cropping(), self._framing(), self.weak)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        for part in (self._floaters(), self._selecting(), self._cropping(), self._framing(), self.weak):
-            layout.addWidget(part)
-        layout.addLayout(self._ending())
-        layout.addStretch(1)
+        layout.addWidget(scrolling(*tools), 1)
+        layout.addLayout(self._ending())  # always in sight
         self._make_shortcuts()
         model.changed.connect(self._show)
         model.shown.connect(viewport.set_gaussians)
@@ -89,8 +90,10 @@ class CleanPanel(QWidget):
         self.strength.setAccessibleName("Strength of the search for floaters")
         self.strength.setToolTip("Likely floaters turn orange; nothing is deleted yet")
         self.strength.valueChanged.connect(self._set_strength)
+        ends = _row(label("few", "faint"), label("many", "faint"))
+        ends.insertStretch(1)
         unseen = _button("What &no photo shows", self.model.select_unseen, "Guesses past the frames and behind things")
-        return _group("Likely floaters", self.strength, unseen)
+        return _group("Likely floaters", self.strength, ends, unseen)
 
     def _selecting(self) -> QGroupBox:
         choice, row = QButtonGroup(self), QHBoxLayout()
@@ -118,7 +121,9 @@ class CleanPanel(QWidget):
         self.box_shown = QCheckBox("Show the bo&x")
         self.box_shown.setToolTip("Draw the crop box into the view")
         self.box_shown.toggled.connect(self._toggle_box)
-        grid, self.corners = QGridLayout(), []
+        self.crop_fields = QWidget()
+        grid, self.corners = QGridLayout(self.crop_fields), []
+        grid.setContentsMargins(0, 0, 0, 0)
         for row, name in enumerate(("from", "to")):
             grid.addWidget(QLabel(name), row, 0)
             for column, axis in enumerate("xyz"):
@@ -134,7 +139,8 @@ class CleanPanel(QWidget):
                 grid.addWidget(spin, row, column + 1)
                 self.corners.append(spin)
         self.outside = _button("Select outs&ide", self.model.select_outside_crop, "Delete takes it out then")
-        return _group("Crop", self.box_shown, grid, self.outside)
+        grid.addWidget(self.outside, 2, 0, 1, 4)
+        return _group("Crop", self.box_shown, self.crop_fields)
 
     def _framing(self) -> QGroupBox:
         self.up = _button("Up by &three clicks", lambda: self._pick("up"), "Click three points of the floor or table")
@@ -224,7 +230,7 @@ class CleanPanel(QWidget):
         for made, edit, name in ((self.undo, undo, "Undo"), (self.redo, redo, "Redo")):
             made.setEnabled(edit is not None)
             made.setToolTip(name if edit is None else f"{name}: {edit.count:,} Gaussians, {edit.what}")
-        self.outside.setEnabled(model.crop is not None)
+        self.crop_fields.setVisible(model.crop is not None)
         self.save.setEnabled(is_ready and model.has_unsaved)
         self.mesh.setEnabled(is_ready)
         self.state.setText(model.busy_with or self._told_state())

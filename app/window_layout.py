@@ -22,14 +22,29 @@ def stacked_panels(panels: Iterable[QWidget]) -> QStackedWidget:
     """Panels of which one is shown; each scrolls if the window is low."""
     made = QStackedWidget()
     for panel in panels:
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(panel)
-        made.addWidget(scroll)
+        made.addWidget(_scroll(panel))
     made.setMinimumWidth(PANEL_WIDTH)
     return made
+
+
+def scrolling(*parts: QWidget) -> QScrollArea:
+    """Parts below each other that scroll where there is no room for all."""
+    content = QWidget()
+    column = QVBoxLayout(content)
+    column.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        column.addWidget(part)
+    column.addStretch(1)
+    return _scroll(content)
+
+
+def _scroll(content: QWidget) -> QScrollArea:
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    scroll.setWidget(content)
+    return scroll
 
 
 def split(notice: QWidget, center: QWidget, details: QWidget) -> QSplitter:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt6.QtCore import QUrl
+from PyQt6.QtCore import QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices, QShowEvent
 from PyQt6.QtWidgets import QButtonGroup, QComboBox, QFileDialog, QRadioButton, QVBoxLayout, QWidget
 
@@ -18,7 +18,9 @@ from recon.export_sizes import export_size
 
 
 class SavePanel(QWidget):
-    """A purpose, a format, a file."""
+    """A purpose, a format, a file; `format_chosen` tells the `SaveFormat`."""
+
+    format_chosen = pyqtSignal(object)
 
     def __init__(self, model: ProjectModel) -> None:
         super().__init__()
@@ -40,6 +42,7 @@ class SavePanel(QWidget):
         self.size_told = label(role="faint")
         self.format.currentIndexChanged.connect(lambda _: self._measure())
         self.format.currentIndexChanged.connect(lambda _: self._show())
+        self.format.currentIndexChanged.connect(lambda _: self._tell_chosen())
         self.save = button("&Save …", self._ask, tip="Choose a file (Ctrl+S)", role="primary", name="save")
         self.outcome = label(role="good")
         self.show_folder = button("Show in &folder", self._show_in_folder, tip="Open the folder that it lies in")
@@ -122,6 +125,11 @@ class SavePanel(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         self._measure()
+        self._tell_chosen()
+
+    def _tell_chosen(self) -> None:
+        if self.isVisible() and (chosen := self._format()) is not None:
+            self.format_chosen.emit(chosen)
 
     def _choose_purpose(self) -> None:
         purpose = self._purposes[self._group.checkedId()]

@@ -10,6 +10,7 @@ from app.project_model import ProjectModel
 from app.project_notice import Notice
 from app.scene_loading import Rgb, SceneParts, load_parts, load_preview
 from app.viewport import Viewport
+from app.viewport_data import MESH_MODES, Mode
 from app.viewport_worker import LatestWorker
 from app.window_parts import label
 from app.window_photo_pane import PhotoPane
@@ -37,6 +38,7 @@ class SceneView(QWidget):
         self._model = model
         self._photos: tuple[Any, ...] = ()
         self._is_mode_chosen = self._has_framed = False
+        self._mode_before: Mode | None = None  # while what will be saved is shown
         self._project = 0  # what was asked for before another project was opened is not shown
         self.viewport = Viewport()
         self.viewport.setAccessibleName("3D view")
@@ -92,6 +94,20 @@ class SceneView(QWidget):
         if "mesh" in self.viewport.modes:
             self._choose_mode("mesh")
 
+    def show_saved(self, is_mesh: bool) -> None:
+        """Show the mesh or the splats, whichever will be saved; `show_as_before` takes that back."""
+        before = self._mode_before or self.viewport.mode
+        wanted = before if (before in MESH_MODES) == is_mesh else "mesh" if is_mesh else "splats"
+        if wanted in self.viewport.modes:
+            self._mode_before = before
+            self.viewport.set_mode(wanted)
+
+    def show_as_before(self) -> None:
+        """Show again what was shown before it was the turn of what will be saved."""
+        before, self._mode_before = self._mode_before, None
+        if before in self.viewport.modes:
+            self.viewport.set_mode(before)
+
     def match_theme(self) -> None:
         """Take the background that suits the palette."""
         self.viewport.set_background(DARK_GROUND if is_dark(QApplication.palette()) else LIGHT_GROUND)
@@ -123,7 +139,7 @@ class SceneView(QWidget):
         comparison.left.connect(lambda: viewport.set_view(viewport.view))
 
     def _choose_mode(self, mode: Any) -> None:
-        self._is_mode_chosen = True
+        self._is_mode_chosen, self._mode_before = True, None
         self.viewport.set_mode(mode)
 
     def _receive_shown(self, what: str) -> None:
@@ -138,6 +154,7 @@ class SceneView(QWidget):
     def _clear(self) -> None:
         self._project += 1
         self._is_mode_chosen = self._has_framed = False
+        self._mode_before = None
         self._photos = ()
         self.viewport.clear()
         self.stack.setCurrentWidget(self.nothing)
