@@ -51,7 +51,8 @@ def load_parts(folder: Path, what: str, colours: Mapping[str, Rgb]) -> ScenePart
     try:
         gaussians = _load_gaussians(folder / "splats.ply") if is_all or what == "splats" else None
         mesh = _load_mesh(folder / "mesh.glb") if is_all or what == "mesh" else None
-        photos = _load_photos(folder, colours) if is_all or what == "cameras" else None
+        # Where up is becomes surer with the depth: cameras are written again beside the points.
+        photos = _load_photos(folder, colours) if is_all or what in ("cameras", "points") else None
         points = None
         if gaussians is None and (is_all or what in ("cameras", "points")):
             dense = _load_dense(folder / "points.ply") if is_all or what == "points" else None

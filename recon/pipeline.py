@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from recon import outputs
@@ -228,20 +229,21 @@ def _run(
     device = choose_device(config.device)
     results.device = DeviceReport(device.torch_name, device.rasterizer, device.reason)
     results.note(device.warning)
+    preview = None if preview_file is None else PreviewFile(preview_file, partial(framed_gaussians, frame))
     fitted = stages.run(
         "splats",
         [config.fit, device.rasterizer],
-        lambda progress: _fit(dense, views, config, device, before, progress, preview_file),
+        lambda progress: _fit(dense, views, config, device, before, progress, preview),
         RESULT_TYPES["splats"],
     )
     kept = cleaned(project, fitted, made_from=stages.fingerprint)
     results.note(kept.note)
     gaussians = results.gaussians = kept.gaussians
     heldout_views = [view for view in scene.views if view.is_heldout]
-    background, preview = background_of(views), preview_camera(views, points)
+    background, shown_from = background_of(views), preview_camera(views, points)
     results.heldout = score_heldout(gaussians, dense, heldout_views, draw, background, project.previews)
-    preview = framed_camera(frame, preview)
-    results.written |= outputs.write_splats(project, framed_gaussians(frame, gaussians), draw, preview, background)
+    shown_from = framed_camera(frame, shown_from)
+    results.written |= outputs.write_splats(project, framed_gaussians(frame, gaussians), draw, shown_from, background)
     if stages.is_over:
         return
 
@@ -251,7 +253,7 @@ def _run(
         lambda progress: _mesh(photos.photos, views, dense, kept, config, draw, progress),
         RESULT_TYPES["mesh"],
     )
-    results.written |= outputs.write_mesh(project, framed_mesh(frame, results.mesh), preview)
+    results.written |= outputs.write_mesh(project, framed_mesh(frame, results.mesh), shown_from)
 
 
 def _load(inputs: Sequence[Path], before: FinishedScene | None, progress: Progress) -> PhotoSet:
@@ -307,7 +309,7 @@ def _fit(
     device: Device,
     before: FinishedScene | None,
     progress: Progress,
-    preview_file: Path | None,
+    preview: PreviewFile | None,
 ) -> Gaussians:
     """Fit the Gaussians that the dense depth gives, or go on with those from before."""
     if before is None:
@@ -320,7 +322,7 @@ def _fit(
             progress=progress,
             is_verified=dense.is_verified,
             depth_maps=dense.depth_maps,
-            on_step=None if preview_file is None else PreviewFile(preview_file),
+            on_step=preview,
         )
     start = continued_start(before.gaussians, dense)
     return optimise(

@@ -15,9 +15,11 @@ MAX_SHARE = 0.03  # of the time of the fit; on a slow disk the file comes less o
 class PreviewFile:
     """Writes the Gaussians to a 3DGS PLY without view-dependent colour; call it after every step of `splatting.fit`."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
-        """The first call writes; `now` gives seconds."""
-        self._path = path
+    def __init__(
+        self, path: Path, place: Callable[[Gaussians], Gaussians], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """The first call writes; `place` moves Gaussians to the project's frame, `now` gives seconds."""
+        self._path, self._place = path, place
         self._now = now
         self._next = now()
 
@@ -27,6 +29,6 @@ class PreviewFile:
         if started < self._next:
             return
         gaussians = current()
-        write_ply(replace(gaussians, sh=gaussians.sh[:, :1]), self._path)
+        write_ply(self._place(replace(gaussians, sh=gaussians.sh[:, :1])), self._path)
         ended = self._now()
         self._next = ended + max(EVERY_S, (ended - started) / MAX_SHARE)

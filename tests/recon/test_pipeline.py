@@ -110,6 +110,8 @@ def test_splats_mesh_and_cameras_share_one_frame(project: tuple[Path, Report, li
     depth = np.median([camera.project(means[None])[1][0] for camera in cameras])
     assert depth > 0
     assert np.linalg.norm(means - vertices) < 0.5 * depth
+    preview = np.median(read_ply(out / "work" / "preview.ply").means.numpy(), axis=0)
+    assert np.linalg.norm(means - preview) < 0.02 * depth  # in the fit's own frame they lay 0.1 apart
     # +Y is up: the cameras look down on a banana on the floor.
     assert all(camera.center[1] > means[1] for camera in cameras)
 
