@@ -281,7 +281,9 @@ class MainWindow(QMainWindow):
         if report is None or model.matcher is not None or len(report.stages) < len(STAGES):
             return
         seconds = sum(stage.seconds for stage in report.stages)
-        self.settings.set_pace(pace_of(len(model.used_photos), PRESET_WORK[model.preset], seconds))
+        is_cpu = report.device is not None and report.device.name == "cpu"
+        cpu_seconds = sum(stage.cpu_seconds for stage in report.stages) if is_cpu else None
+        self.settings.set_pace(pace_of(len(model.used_photos), PRESET_WORK[model.preset], seconds, cpu_seconds))
         self.build_panel.pace = self.settings.pace
         model.run_changed.emit()
 

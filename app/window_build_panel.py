@@ -132,7 +132,8 @@ def describe_outcome(model: ProjectModel) -> str:
         lines.append(f"On the photo kept aside: {quality.psnr:.1f} dB, SSIM {quality.ssim:.3f}")
     if model.report.device is not None:
         lines.append(DEVICES.get(model.report.device.name, ""))
-    return "\n".join([*filter(None, lines), *model.report.warnings])
+    warnings = () if model.has_other_photos else model.report.warnings  # they speak of photos that were left out
+    return "\n".join([*filter(None, lines), *warnings])
 
 
 def _faces(count: int | None) -> str:

@@ -97,6 +97,7 @@ class CameraPanel(QWidget):
         self.summary.setText(f"{placed} of {len(known)} photos placed" if known else none)
         if [self._key_of(photo) for photo in photos] != [self._key(row) for row in range(self.list.count())]:
             self._fill(photos)
+        self.list.setVisible(bool(photos))
         is_wanted = not placed or (self._model.has_other_photos and not self._model.has_fewer_photos)
         self.find_button.setVisible(is_wanted and not is_running)
         self.find_button.setEnabled(self._model.can_run)

@@ -208,6 +208,7 @@ class SceneView(QWidget):
 
     def _show_tools(self) -> None:
         self.tools.show_modes(self.viewport.modes, self.viewport.mode)
+        self.tools.setVisible(bool(self.viewport.modes))
         self.frames.setEnabled(bool(self._photos))
         self.tools.film.setEnabled(self._model.has_scene and self._model.phase == "idle")
         self._show_comparison()

@@ -40,6 +40,18 @@ def test_time_to_go_follows_the_pace_of_this_run() -> None:
     assert clock.eta_s(0.75) == pytest.approx(10)
 
 
+def test_stages_taken_over_from_an_earlier_run_are_no_pace() -> None:
+    time = FakeTime()
+    clock = Clock(time)
+    clock.eta_s(0.0)
+    time.now += 0.2
+    assert clock.eta_s(0.4, "unchanged") is None
+    time.now += 1
+    assert clock.eta_s(0.5) is None  # a second is no evidence either
+    time.now += 5
+    assert clock.eta_s(0.7) == pytest.approx(6)
+
+
 def test_no_time_to_go_before_there_is_evidence() -> None:
     time = FakeTime()
     clock = Clock(time)

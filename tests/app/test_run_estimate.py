@@ -39,6 +39,13 @@ def test_a_slow_build_makes_the_next_estimate_as_slow() -> None:
     assert estimate(6, work, pace=pace).seconds == pytest.approx(104.0)
 
 
+def test_a_build_beside_other_programs_is_judged_by_its_cpu_time() -> None:
+    work = PRESET_WORK["draft"]
+    alone = pace_of(6, work, stages_s=30.0, cpu_s=50.0)
+    assert pace_of(6, work, stages_s=300.0, cpu_s=50.0) == pytest.approx(alone, rel=0.1)
+    assert pace_of(6, work, stages_s=300.0, cpu_s=500.0) > 5 * alone
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(8, "about 10 s"), (50, "about 50 s"), (95, "about 1.5 min"), (268, "about 4 min"), (7200, "about 2.0 h")],

@@ -81,6 +81,20 @@ def test_what_is_no_photo_is_said_so(window: MainWindow, photos: Path) -> None:
     assert window.center.currentWidget() is window.empty
 
 
+def test_films_and_raw_files_are_told_what_to_do_with(window: MainWindow, photos: Path) -> None:
+    for name in ("walk.mp4", "a.NEF", "lone.NEF"):
+        (photos / name).write_bytes(b"no photo")
+    _drop(window, photos / "walk.mp4")
+    assert "no photos" in _notice(window)
+    assert "walk.mp4 is a film; take pictures out of it" in window.notice.hint.text()
+    _drop(window, photos / "a.jpg", photos / "a.NEF", photos / "lone.NEF")
+    assert len(window.model.photos) == 1
+    assert window.notice.hint.text() == "lone.NEF is a camera's raw file; save it as JPEG or TIFF."
+    _drop(window, photos)
+    assert len(window.model.photos) == 3
+    assert "lone.NEF, walk.mp4" in window.notice.hint.text()
+
+
 def test_keys_leave_photos_out_and_take_them_in_again(window: MainWindow, photos: Path) -> None:
     window.add_photos([photos])
     window.grid.setCurrentRow(1)
@@ -224,7 +238,7 @@ def test_a_photo_that_failed_has_its_sentence_and_ways_on(
     assert panel.list.item(2).text() == "c.jpg\nleft out"
     assert not panel.next.isHidden()  # those that stay have their cameras
     assert panel.find_button.isHidden()
-    assert "2 placed" in window.steps.buttons["cameras"].text()
+    assert "2 placed" in window.steps.buttons["cameras"].subtitle
     panel.take_in.click()
     assert len(window.model.used_photos) == 3
     assert not panel.failed.isHidden()

@@ -3,16 +3,14 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trimesh
 
 try:
-    from PyQt6.QtCore import QEventLoop, QMimeData, QPointF, Qt, QTimer, QUrl
+    from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
     from PyQt6.QtGui import QDropEvent, QGuiApplication
     from PyQt6.QtWidgets import QApplication
 
@@ -20,6 +18,8 @@ try:
     from app.torch_loading import load_torch
     from app.window import MainWindow
     from app.window_settings import WindowSettings
+    from tests.app.heartbeat import Gap, Heartbeat, told_gaps
+    from tests.app.waiting import wait_until
 except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
     pytest.skip(f"no window on this machine: {missing}", allow_module_level=True)
 
@@ -33,7 +33,6 @@ TINY = (
     *("--initialise.num-gaussians", "20000", "--fit.num-iterations", "150"),
 )
 PHOTOS = [SAMPLES / "banana" / f"DSC_042{number}.jpg" for number in (4, 5, 6, 7)]
-TICK_MS = 16
 # What the window itself may compute at a stretch. The clock on the wall says more about what else this machine does.
 MAX_BUSY_S = 0.1
 
@@ -54,42 +53,6 @@ application.exec()
 """
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Time between two ticks: on the wall, and computed by the window's thread in it; s."""
-
-    wall_s: float
-    busy_s: float
-
-
-class Heartbeat:
-    """Ticks in the window's thread and remembers how late each tick was."""
-
-    def __init__(self) -> None:
-        self.gaps: list[Gap] = []
-        self._wall, self._busy = time.perf_counter(), time.thread_time()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(TICK_MS)
-        self._timer.timeout.connect(self._tick)
-        self._timer.start()
-
-    def pause(self) -> None:
-        """Count nothing until `go_on`: a screenshot is not the window's work."""
-        self._tick()
-        self._timer.stop()
-
-    def go_on(self) -> None:
-        """Count again."""
-        self._wall, self._busy = time.perf_counter(), time.thread_time()
-        self._timer.start()
-
-    def _tick(self) -> None:
-        wall, busy = time.perf_counter(), time.thread_time()
-        self.gaps.append(Gap(wall - self._wall, busy - self._busy))
-        self._wall, self._busy = wall, busy
-
-
 class Journey:
     """A window and what a user does with it."""
 
@@ -103,15 +66,7 @@ class Journey:
         self.num_pictures = 0
 
     def wait(self, claim: Callable[[], bool], timeout_s: float = 240) -> None:
-        loop = QEventLoop()
-        poll, limit = QTimer(), QTimer()
-        poll.timeout.connect(lambda: loop.quit() if claim() else None)
-        limit.setSingleShot(True)
-        limit.timeout.connect(loop.quit)
-        poll.start(30)
-        limit.start(round(1000 * timeout_s))
-        loop.exec()
-        assert claim(), self.window.notice.message.text()
+        wait_until(claim, round(1000 * timeout_s))
 
     def picture(self, name: str) -> None:
         """Keep a screenshot."""
@@ -135,6 +90,7 @@ def journey(application: QApplication, tmp_path: Path) -> Iterator[Journey]:
     load_torch()
     made = Journey(tmp_path)
     yield made
+    made.heartbeat.stop()
     made.window.close()
 
 
@@ -220,11 +176,5 @@ def _is_alive(process_id: int) -> bool:
 
 def _tell(gaps: list[Gap]) -> None:
     """Keep what was measured."""
-    walls = sorted(gap.wall_s for gap in gaps)
-    lines = [
-        f"{len(gaps)} ticks of {TICK_MS} ms while a build ran",
-        f"longest gap {1000 * walls[-1]:.0f} ms, 99 % below {1000 * walls[int(0.99 * len(walls))]:.0f} ms",
-        f"most that the window's thread computed in a gap: {1000 * max(gap.busy_s for gap in gaps):.0f} ms",
-        f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
-    ]
-    (KEPT / "gaps.txt").write_text("\n".join(lines) + "\n")
+    load = f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    (KEPT / "gaps.txt").write_text("\n".join([*told_gaps(gaps), load]) + "\n")

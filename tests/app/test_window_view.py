@@ -212,6 +212,22 @@ def test_every_control_that_can_be_used_is_reached_by_tab(window: MainWindow, st
     assert len(reached) > 10
 
 
+def test_what_will_be_saved_is_what_is_shown(window: MainWindow) -> None:
+    viewport = window.view.viewport
+    window.view._choose_mode("depth")
+    window.go_to("save")
+    wait_until(lambda: bool(window.save_panel._group.buttons()))
+    choices = {made.text(): made for made in window.save_panel._group.buttons()}
+    assert viewport.mode == "depth"  # the web page holds splats, and that is one way to look at them
+    choices["3D print"].click()
+    assert viewport.mode == "mesh"
+    choices["Other splat tools"].click()
+    assert viewport.mode == "depth"
+    choices["Blender or a game engine"].click()
+    window.go_to("build")
+    assert viewport.mode == "depth"
+
+
 def test_a_change_of_the_palette_reaches_every_part_of_the_window(window: MainWindow) -> None:
     before = QApplication.palette()
     window.go_to("save")
