@@ -99,7 +99,7 @@ class ViewCamera:
         half = min(half, np.arctan(np.tan(half) * aspect))
         return replace(self, shift=(0.0, 0.0))._moved(self.R, np.asarray(middle, np.float64), radius / np.sin(half))
 
-    def framing_points(self, points: Floats, aspect: float = 1.0, margin: float = 0.1) -> "ViewCamera":
+    def framing_points(self, points: Floats, aspect: float = 1.0, margin: float = 0.05) -> "ViewCamera":
         """The same direction, so near that points [N, 3], N > 0, just fit into a picture of that width : height.
 
         Args:

@@ -59,6 +59,7 @@ class CameraPanel(QWidget):
         for part in (self.summary, self.list, *below):
             layout.addWidget(part)
         layout.setStretchFactor(self.list, 1)
+        layout.addStretch(0)  # takes the room of the list while that is empty
         for signal in (model.report_changed, model.run_changed, model.photos_changed, model.settings_changed):
             signal.connect(self._show)
         self._show()

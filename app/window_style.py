@@ -8,13 +8,14 @@ from PyQt6.QtWidgets import QApplication
 
 @dataclass(frozen=True)
 class Colours:
-    """What the palette has no name for. Contrast on their backgrounds is at least 4.5 : 1.
+    """What the palette has no name for. Contrast on their backgrounds is at least 4.5 : 1, but for `disabled`.
 
     Attributes:
         good, warning, bad: of words and marks on the window's background.
         accent, on_accent: of the button to press next.
         text: of words in our own paintings.
         faint: of words that matter less.
+        disabled: of words on what cannot be used now.
         line: between parts of the window.
         card: behind a group.
         card_hover: behind a group under the mouse.
@@ -28,6 +29,7 @@ class Colours:
     on_accent: str
     text: str
     faint: str
+    disabled: str
     line: str
     card: str
     card_hover: str
@@ -42,6 +44,7 @@ LIGHT = Colours(
     on_accent="#ffffff",
     text="#15181d",
     faint="#5c6370",
+    disabled="#9da2ab",
     line="#c9ccd2",
     card="#ffffff",
     card_hover="#eef3fb",
@@ -55,6 +58,7 @@ DARK = Colours(
     on_accent="#0d1b2e",
     text="#f2f4f8",
     faint="#a3abb8",
+    disabled="#767d89",
     line="#454a54",
     card="#2b2f37",
     card_hover="#353b46",
@@ -92,6 +96,9 @@ def style_sheet(of: Colours) -> str:
     QLabel[role="warning"] {{ color: {of.warning}; }}
     QLabel[role="bad"] {{ color: {of.bad}; }}
     QPushButton {{ padding: 5px 12px; }}
+    QPushButton:disabled, QRadioButton:disabled, QCheckBox:disabled, QComboBox:disabled {{ color: {of.disabled}; }}
+    QPushButton:checked {{
+        background: {of.accent}; color: {of.on_accent}; border: 1px solid {of.accent}; border-radius: 3px; }}
     QPushButton[role="primary"] {{
         background: {of.accent}; color: {of.on_accent}; font-weight: 600; padding: 8px 16px;
         border: 1px solid {of.accent}; border-radius: 5px; }}
@@ -116,6 +123,10 @@ def style_sheet(of: Colours) -> str:
     QCheckBox::indicator:checked {{ background: {of.accent}; border-color: {of.accent}; }}
     QRadioButton::indicator:disabled, QCheckBox::indicator:disabled {{ border-color: {of.line}; }}
     QListWidget#photo_grid {{ background: {of.canvas}; border: none; }}
-    QListWidget#camera_list {{ border: 1px solid {of.line}; border-radius: 4px; }}
+    QListWidget#camera_list, QLineEdit, QAbstractSpinBox {{
+        background: {of.card}; border: 1px solid {of.line}; border-radius: 4px; }}
+    QLineEdit {{ padding: 2px 4px; }}
+    QAbstractSpinBox QLineEdit {{ border: none; padding: 0; }}
+    QLineEdit:focus, QAbstractSpinBox:focus {{ border-color: {of.accent}; }}
     QScrollArea {{ border: none; }}
     """
