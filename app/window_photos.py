@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QModelIndex, QRect, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QPalette, QPixmap
+from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QPalette, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.masked_picture import masked_picture
@@ -15,8 +15,8 @@ from app.project_photos import ProjectPhoto
 from app.window_pictures import to_pixmap
 from app.window_style import colours
 
-CELL = QSize(208, 190)
-PICTURE = QSize(192, 132)
+MIN_PICTURE = QSize(192, 132)
+ASIDE, BELOW = 16, 46  # of a picture in its cell, px
 PATH_ROLE, PHOTO_ROLE = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
 
 
@@ -40,7 +40,8 @@ class PhotoGrid(QListWidget):
         self.setResizeMode(QListWidget.ResizeMode.Adjust)
         self.setMovement(QListWidget.Movement.Static)
         self.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
-        self.setGridSize(CELL)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # else cells change size with it
+        self._fit()
         self.setUniformItemSizes(True)
         self.setItemDelegate(_PhotoDelegate(self))
         self.currentItemChanged.connect(lambda item, _: self.chosen.emit(item and item.data(PATH_ROLE)))
@@ -89,6 +90,23 @@ class PhotoGrid(QListWidget):
                 self._pictures[photo.path] = to_pixmap(rgb)
         return self._pictures.get(photo.path)
 
+    @property
+    def picture_size(self) -> QSize:
+        """Room for a picture: as many as can be stand beside each other and fill the width."""
+        port = self.viewport()
+        width = MIN_PICTURE.width() if port is None else port.width() - 4
+        columns = max(width // (MIN_PICTURE.width() + ASIDE), 1)
+        across = max(width // columns - ASIDE, MIN_PICTURE.width())
+        return QSize(across, round(across * MIN_PICTURE.height() / MIN_PICTURE.width()))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        size = self.picture_size
+        self.setGridSize(QSize(size.width() + ASIDE, size.height() + BELOW))
+
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.remove_wanted.emit(self.selected_paths())
@@ -106,7 +124,7 @@ class _PhotoDelegate(QStyledItemDelegate):
         self._grid = grid
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return CELL
+        return self._grid.gridSize()
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         assert painter is not None
@@ -116,7 +134,8 @@ class _PhotoDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
         self._paint_ground(painter, option, is_selected)
-        area = QRect(option.rect.center().x() - PICTURE.width() // 2, option.rect.top() + 10, *_size(PICTURE))
+        size = self._grid.picture_size
+        area = QRect(option.rect.center().x() - size.width() // 2, option.rect.top() + 10, *_size(size))
         self._paint_picture(painter, area, photo)
         words = QRect(area.left(), area.bottom() + 4, area.width(), 22)
         self._paint_name(painter, words, photo, option, is_selected)
