@@ -15,6 +15,7 @@ try:
     from PyQt6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSlider
 
     from app.window import MainWindow
+    from app.window_photos import PhotoGrid
     from tests.app.waiting import wait_until
     from tests.app.windows import make_photos, make_window, replace_child
 except ImportError as missing:  # PyQt6 or one of the system libraries that it needs
@@ -79,6 +80,18 @@ def test_what_is_no_photo_is_said_so(window: MainWindow, photos: Path) -> None:
     _drop(window, photos / "notes.txt")
     assert "no photos" in _notice(window)
     assert window.center.currentWidget() is window.empty
+
+
+@pytest.mark.parametrize("width", [400, 766, 1500])
+def test_thumbnails_fill_the_width(application: QApplication, width: int) -> None:
+    grid = PhotoGrid()
+    grid.resize(width, 500)
+    grid.show()
+    room, cell = grid.viewport().width(), grid.gridSize().width()
+    columns = room // cell
+    assert columns == room // 208
+    assert room - columns * cell < 4 + columns
+    grid.close()
 
 
 def test_films_and_raw_files_are_told_what_to_do_with(window: MainWindow, photos: Path) -> None:
