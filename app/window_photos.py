@@ -40,7 +40,6 @@ class PhotoGrid(QListWidget):
         self.setResizeMode(QListWidget.ResizeMode.Adjust)
         self.setMovement(QListWidget.Movement.Static)
         self.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # else cells change size with it
         self._fit()
         self.setUniformItemSizes(True)
         self.setItemDelegate(_PhotoDelegate(self))
@@ -93,8 +92,8 @@ class PhotoGrid(QListWidget):
     @property
     def picture_size(self) -> QSize:
         """Room for a picture: as many as can be stand beside each other and fill the width."""
-        port = self.viewport()
-        width = MIN_PICTURE.width() if port is None else port.width() - 4
+        bar = self.verticalScrollBar()
+        width = self.width() - 4 - (0 if bar is None else bar.sizeHint().width())  # whether the bar is there or not
         columns = max(width // (MIN_PICTURE.width() + ASIDE), 1)
         across = max(width // columns - ASIDE, MIN_PICTURE.width())
         return QSize(across, round(across * MIN_PICTURE.height() / MIN_PICTURE.width()))
