@@ -17,7 +17,7 @@ REDUCTION = 4  # solve at a quarter of the size: the answer is smooth
 MIN_COVERAGE = 0.2  # share of verified pixels that makes a coarse cell data
 CURVATURE_WEIGHT = 1.0
 SLOPE_WEIGHT = 1.0
-EDGE_SCALE = 16.0  # grey levels of colour change that relax smoothness by 1/e
+EDGE_SCALE = 8.0  # grey levels of colour change that relax smoothness by 1/e
 FAR_PULL = 1e-3
 FAR_END = 1.25  # times the depth that 98 % of the sparse points, or 95 % of the verified pixels, are nearer than
 Floats = NDArray[np.float32]
@@ -57,7 +57,7 @@ def complete_depth(view: View, depth_map: DepthMap, points: PointCloud, view_ind
     system = smoothness + sparse.diags((weight + FAR_PULL).ravel())
     solution = spsolve(system.tocsc(), (weight * data / unit + FAR_PULL * far).ravel()).reshape(weight.shape) * unit
     low, high = np.percentile(data[weight > 0], (0.2, 99.8)) if (weight > 0).any() else (unit, unit)
-    solution = np.clip(solution, max(low, 1e-9), high).astype(np.float32)
+    solution = np.clip(solution, max(min(low, far * unit), 1e-9), high).astype(np.float32)
     return 1 / cv2.resize(solution, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

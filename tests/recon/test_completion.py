@@ -73,6 +73,20 @@ def test_what_nothing_is_known_of_is_pulled_to_where_far_points_of_other_views_a
     assert beside > 1.5 * alone
 
 
+def test_a_guess_may_lie_farther_than_all_that_its_view_verified() -> None:
+    depth = np.zeros((HEIGHT, WIDTH))
+    depth[:, : WIDTH // 2] = 2.0
+    rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    rgb[:, WIDTH // 2 :] = 255
+    xyz = np.tile([[0.0, 0.0, 20.0]], (30, 1))
+    colour, seen_by = np.zeros((30, 3), np.uint8), np.full(30, 2, np.int32)
+    points = PointCloud(xyz, colour, seen_by, np.zeros(30, np.float32), ((1, 2),) * 30)
+    completed = complete_depth(_view(rgb), _depth_map(depth), points, 0)
+    assert completed[32, -8] > 3.0
+    assert completed.max() <= 1.25 * 20.0 * 1.001
+    np.testing.assert_allclose(completed[:, : WIDTH // 2 - 12], 2.0, rtol=0.02)
+
+
 def test_a_map_that_knows_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one pixel"):
         complete_depth(_view(), _depth_map(np.zeros((HEIGHT, WIDTH))), _no_points(), 0)

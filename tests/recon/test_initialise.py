@@ -16,7 +16,7 @@ def _view(name: str, x: float, *, mask: np.ndarray | None = None) -> View:
     K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
     cam_from_world = np.eye(4)
     cam_from_world[0, 3] = -x
-    rgb = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    rgb = np.random.default_rng(0).integers(100, 130, (HEIGHT, WIDTH, 3), dtype=np.uint8)  # texture, no edges
     return View(name, Camera(K, cam_from_world, WIDTH, HEIGHT), rgb, np.ones((HEIGHT, WIDTH), bool), mask)
 
 
