@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recon.contradictions import without_looked_through
 from recon.dense_depth import DenseConfig, estimate_depths
 from recon.initialise import InitialiseConfig, initialise
 from recon.progress import Progress
@@ -20,7 +21,7 @@ class DenseScene:
     """What two or more photos agree on, and the Gaussians that start from it.
 
     Attributes:
-        depth_maps: one per training view, 0 where no other view agrees.
+        depth_maps: one per training view, 0 where no other view agrees or as many look through.
         gaussians: the start of the fit, spherical harmonics of degree 0.
         is_verified: [N] bool; False for Gaussians whose position is a guess.
         passing: for each training view [H, W] bool, what was there for that photo only; see `find_transients`.
@@ -51,11 +52,13 @@ def make_dense(
     progress: Progress,
 ) -> DenseScene:
     """Find dense depth and place the Gaussians; see `estimate_depths` and `initialise` for arguments and errors."""
-    depth_maps = estimate_depths(
-        views, points, dense, seed=seed, num_threads=torch.get_num_threads(), progress=progress
+    depth_maps, points = without_looked_through(
+        views,
+        estimate_depths(views, points, dense, seed=seed, num_threads=torch.get_num_threads(), progress=progress),
+        points,
     )
     progress(len(views), len(views) + 1, "placing Gaussians")
     nothing = [np.zeros(view.valid.shape, bool) for view in views]
     passing = find_transients(views, depth_maps) if dense.reject_transients else nothing
     gaussians, is_verified = initialise(lasting_views(views, passing), depth_maps, points, start, seed=seed)
-    return DenseScene(depth_maps, gaussians, is_verified, tuple(passing))
+    return DenseScene(tuple(depth_maps), gaussians, is_verified, tuple(passing))

@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from recon.contradictions import without_looked_through
 from recon.errors import ReconError
 from recon.guesses import guessed_seeds
 from recon.scene import DepthMap, PointCloud, View
@@ -53,7 +52,6 @@ def initialise(
     Raises:
         ReconError: hardly any pixel is verified.
     """
-    depth_maps, points = without_looked_through(views, depth_maps, points)
     verified = _verified_seeds(views, depth_maps, config.num_gaussians, np.random.default_rng(seed))
     parts = [verified]
     if config.complete_unverified:

@@ -1,4 +1,4 @@
-"""What passes through one photo becomes neither Gaussians nor something to compare renders with."""
+"""What passes through one photo, or is looked through, becomes neither Gaussians nor depth."""
 
 from dataclasses import replace
 
@@ -37,3 +37,21 @@ def test_a_passer_by_leaves_no_gaussians_unless_he_is_wanted(monkeypatch: pytest
         assert yellow > 10
         assert valid.all()
     assert all(dense.lasting(views)[index].valid.all() for index in (0, 2, 3))
+
+
+def test_what_other_photos_look_through_is_left_out_of_depth_and_gaussians(monkeypatch: pytest.MonkeyPatch) -> None:
+    views, depth_maps = wall_views()
+    ghost = np.zeros((HEIGHT, WIDTH), bool)
+    ghost[40:80, 60:100] = True
+    near = (0.5 * np.median(depth_maps[1].depth)).astype(np.float32)
+    agreeing = np.where(ghost, 1, depth_maps[1].num_agreeing).astype(np.uint8)
+    depth_maps[1] = replace(
+        depth_maps[1], depth=np.where(ghost, near, depth_maps[1].depth).astype(np.float32), num_agreeing=agreeing
+    )
+    monkeypatch.setattr(dense_module, "estimate_depths", lambda *_, **__: tuple(depth_maps))
+    start = InitialiseConfig(5000, complete_unverified=False)
+    dense = make_dense(views, NO_POINTS, DenseConfig(), start, seed=0, progress=no_progress)
+    assert (dense.depth_maps[1].depth[ghost] == 0).all()
+    assert (dense.depth_maps[1].depth[~ghost] == depth_maps[1].depth[~ghost]).mean() > 0.95
+    own_depth = views[1].camera.project(dense.gaussians.means.numpy().astype(float))[1]
+    assert own_depth.min() > 1.5 * near
