@@ -21,7 +21,15 @@ def open_window(out: Path | None = None) -> int:
     application.setStyle("Fusion")
     window = MainWindow(out)
     window.show()
+    warming = warm_up(window)
+    exit_code = application.exec()
+    warming.stop()
+    return exit_code
+
+
+def warm_up(window: MainWindow) -> Tasks:
+    """Load what a shown window will need beside it; keep and stop what is returned."""
     QTimer.singleShot(0, window.load_samples)
     warming = Tasks()  # in a thread of its own: thumbnails come first
     QTimer.singleShot(0, lambda: warming.start(load_torch, lambda _: None))
-    return application.exec()
+    return warming

@@ -52,6 +52,7 @@ class Recording:
         from app.project_model import ProjectModel
         from app.window import MainWindow
         from app.window_settings import WindowSettings
+        from app.window_start import warm_up
         from tests.app.heartbeat import Heartbeat
 
         self.out, self.home, self.count, self.start_s = out, home, 0, time.perf_counter()
@@ -61,7 +62,7 @@ class Recording:
         self.window.resize(*WINDOW)
         self.window.move(0, 0)
         self.window.show()
-        self.window.load_samples()
+        self.warming = warm_up(self.window)
         self.wait(self.window.isVisible)
         self.rest(1.0)
 
@@ -144,6 +145,7 @@ class Recording:
         self.wait(lambda: window.save_panel.outcome.text().startswith("Saved"))
         self.picture("saved")
         self.heartbeat.stop()
+        self.warming.stop()
         window.close()
 
     # What a user does
