@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from recon.bounds import check_bounds
 from recon.errors import ReconError
@@ -19,11 +18,10 @@ from recon.mesh_closing import close_mesh
 from recon.mesh_depth import merge_depths, near_verified, rendered_depths, usable_depth, verified_depth, weigh
 from recon.mesh_levels import Levels, footprints, level_blocks, split_by_level
 from recon.mesh_repair import fill_holes, smooth
-from recon.mesh_simplify import Ball, drop_thin, simplify, turn_slivers, used_part
+from recon.mesh_simplify import drop_thin, simplify, turn_slivers, used_part
 from recon.progress import Progress, no_progress
 from recon.scene import DepthMap, Mesh, View
 from recon.visual_hull import cut_to_hull, silhouettes_of
-from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import Rasterizer
 
@@ -340,18 +338,12 @@ def mesh_from_depths(
     cameras = [view.camera for view in views]
     mesh = used_part(vertices, faces, rgb)
     mesh = fill_holes(mesh, lambda xyz: config.max_hole_px * footprints(xyz, cameras))
-    mesh = simplify(smooth(mesh, config.smoothing), config.max_faces, near_ball(mesh.vertices, cameras))
+    # Errors count as photos show them: in pixels.
+    mesh = simplify(smooth(mesh, config.smoothing), config.max_faces, 1 / footprints(mesh.vertices, cameras))
     mesh = drop_thin(turn_slivers(mesh))
     progress(4, 4, "Simplifying the mesh")
     log.info("mesh: %d faces before and %d after simplification", len(faces), len(mesh.faces))
     return mesh
-
-
-def near_ball(xyz: NDArray[np.floating], cameras: Sequence[Camera]) -> Ball:
-    """Around the middle of the cameras, half as far out as they are from the foreground; points of the scene [N, 3]."""
-    centers = np.array([camera.center for camera in cameras])
-    distance = cKDTree(centers).query(xyz)[0]
-    return Ball(centers.mean(axis=0), 0.5 * float(np.quantile(distance, _FOREGROUND_QUANTILE)))
 
 
 def _surface_by_levels(

@@ -3,7 +3,7 @@
 #include <nanobind/ndarray.h>
 
 #include "kernels.h"
-#include "texture_bindings.h"
+#include "mesh_bindings.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -149,5 +149,5 @@ NB_MODULE(_native, m) {
           "tolerance"_a, "agreeing"_a, "conflicting"_a, "threads"_a);
     m.def("faces_seen", &faces_seen, "depth"_a, "weight"_a, "K"_a, "cam_from_world"_a, "vertices"_a, "faces"_a, "tolerance"_a,
           "seen"_a, "threads"_a);
-    bind_texture(m);
+    bind_meshes(m);
 }

@@ -1,9 +1,12 @@
-// The part of recon._native that rasterises meshes and samples photos for their textures.
-#include "texture_bindings.h"
+// The part of recon._native that simplifies and rasterises meshes and samples photos for their textures.
+#include "mesh_bindings.h"
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
+
+#include "simplify.h"
 #include "texture.h"
 
 namespace nb = nanobind;
@@ -102,12 +105,29 @@ void sample_photo(Vertices vertices, Faces faces, Fixed<const std::int32_t, -1> 
                           color_sum.data(), weight_sum.data(), threads);
 }
 
+nb::tuple simplify_mesh(Vertices vertices, Faces faces, Fixed<const float, -1> importance, std::int64_t max_faces) {
+    const auto mesh = triangle_mesh(vertices, faces);
+    require(vertices.shape(0) < (std::size_t(1) << 29) && faces.shape(0) < (std::size_t(1) << 29), "the mesh is too large");
+    for (std::size_t i = 0; i < 3 * vertices.shape(0); ++i) require(std::isfinite(vertices.data()[i]), "vertices must be finite");
+    require(importance.shape(0) == vertices.shape(0), "importance and vertices differ in length");
+    for (std::size_t i = 0; i < importance.shape(0); ++i)
+        require(std::isfinite(importance.data()[i]) && importance.data()[i] > 0, "importance must be positive and finite");
+    handful::SimpleMesh simple;
+    {
+        nb::gil_scoped_release release;
+        simple = handful::simplify_mesh(mesh.vertices, mesh.num_vertices, mesh.faces, mesh.num_faces, importance.data(),
+                                        max_faces);
+    }
+    return nb::make_tuple(to_numpy(std::move(simple.vertices), 3), to_numpy(std::move(simple.faces), 3));
+}
+
 }  // namespace
 
-void bind_texture(nb::module_& m) {
+void bind_meshes(nb::module_& m) {
     m.def("raster_mesh", &raster_mesh, "vertices"_a, "faces"_a, "K"_a, "cam_from_world"_a, "depth"_a, "face"_a, "threads"_a);
     m.def("raster_uv", &raster_uv, "uv"_a, "uv_faces"_a, "side"_a);
     m.def("sample_photo", &sample_photo, "vertices"_a, "faces"_a, "sample_face"_a, "sample_weights"_a, "texel_size"_a,
           "levels"_a, "K"_a, "cam_from_world"_a, "depth"_a, "quality"_a, "vertex_weight"_a, "vertex_offset"_a, "gain"_a,
           "tolerance"_a, "sharpness"_a, "color_sum"_a, "weight_sum"_a, "threads"_a);
+    m.def("simplify_mesh", &simplify_mesh, "vertices"_a, "faces"_a, "importance"_a, "max_faces"_a);
 }
