@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "cuts.h"
 #include "fans.h"
 #include "quadric.h"
 
@@ -15,22 +16,18 @@ constexpr double kTowardMiddle = 1e-3; // pull to the middle of the edge, agains
 constexpr double kMinTurnCos = 0.2;    // between a face's normals before and after a collapse
 constexpr double kMinThickness = 1e-3; // doubled area over squared longest side of a face that a collapse changes
 constexpr std::size_t kMaxFan = 64;    // faces around a vertex that a collapse makes: bounds its time
+constexpr std::size_t kMinFetch = 4096, kFetches = 32;  // candidates sorted at once: so many and this part of all
 constexpr double kEnoughLeft = 0.98;   // a round that leaves more of the faces than this is the last
 
 struct Candidate {
-    double cost;
+    float cost;
     std::int32_t a, b;
-    std::uint32_t stamp_a, stamp_b;
+    std::uint32_t stamp;  // the sum of both: stamps only grow
 
     bool operator<(const Candidate& o) const {  // heaps give the largest: the cheapest, then the first
         if (cost != o.cost) return cost > o.cost;
         return a != o.a ? a > o.a : b > o.b;
     }
-};
-
-// One face of the fan around a vertex: its corner there, then the other two.
-struct Spoke {
-    std::int32_t corner, next, previous;
 };
 
 class Simplifier {
@@ -44,7 +41,7 @@ public:
         num_faces_ = std::int64_t(faces_.size());
         for (std::size_t v = 0; v < count; ++v)
             for (int k = 0; k < 3; ++k) xyz_[v][k] = vertices[3 * std::int64_t(mesh.source[v]) + k];
-        move_to_origin();
+        normalise();
         for (std::int32_t corner = 3 * std::int32_t(num_faces_) - 1; corner >= 0; --corner) link(corner);
         for (std::int32_t f = 0; f < num_faces_; ++f) {
             double total = 0;
@@ -59,12 +56,11 @@ public:
              num_faces_ > max_faces && double(num_faces_) < kEnoughLeft * before;) {
             before = double(num_faces_);
             propose_all();
-            while (num_faces_ > max_faces && !heap_.empty()) {
+            while (num_faces_ > max_faces && (!heap_.empty() || fetch_cheapest())) {
                 std::pop_heap(heap_.begin(), heap_.end());
                 const Candidate next = heap_.back();
                 heap_.pop_back();
                 if (is_current(next)) try_collapse(next.a, next.b);
-                if (heap_.size() > heap_limit_) drop_stale();
             }
         }
     }
@@ -77,7 +73,7 @@ public:
             for (const std::int32_t v : face) {
                 if (number[v] < 0) {
                     number[v] = std::int32_t(mesh.vertices.size() / 3);
-                    const Vec place = xyz_[v] + origin_;
+                    const Vec place = std::ldexp(1.0, exponent_) * xyz_[v] + origin_;
                     for (int k = 0; k < 3; ++k) mesh.vertices.push_back(float(place[k]));
                 }
                 mesh.faces.push_back(number[v]);
@@ -88,7 +84,8 @@ public:
 
 private:
     std::vector<Vec> xyz_;
-    Vec origin_ = {0, 0, 0};
+    Vec origin_ = {0, 0, 0};  // places are stored from here, in units of 2^exponent_
+    int exponent_ = 0;
     std::vector<Quadric> quadric_;
     std::vector<std::int32_t> first_, next_;  // corners 3 f + k of each vertex, linked
     std::vector<std::uint32_t> stamp_;        // counts the changes of each vertex
@@ -97,17 +94,23 @@ private:
     std::vector<char> is_seam_;
     std::vector<Face> faces_;  // -1 when gone
     std::int64_t num_faces_ = 0;
-    std::vector<Candidate> heap_;
-    std::size_t heap_limit_ = 0;
+    // A heap that fits into the cache has the candidates up to a cost; the others wait unsorted, and many become stale.
+    std::vector<Candidate> heap_, waiting_;
+    float heap_cost_ = -1;
+    std::size_t waiting_limit_ = 0;
     // Of the collapse at hand: the faces around a without b, around b without a, and those of both.
     std::vector<Spoke> around_a_, around_b_, shared_;
     bool is_tetrahedron_ = false;                 // all there is of a closed piece
     bool is_open_a_ = false, is_open_b_ = false;  // on a border
     std::vector<std::int32_t> common_;            // vertices that an edge joins to both, beyond what a manifold allows
 
-    void move_to_origin() {  // quadrics lose digits far from it
+    void normalise() {  // far from the origin quadrics lose digits, and float does not hold costs of any unit
         for (const Vec& place : xyz_) origin_ = origin_ + (1.0 / double(xyz_.size())) * place;
-        for (Vec& place : xyz_) place = place - origin_;
+        double farthest = 0;
+        for (Vec& place : xyz_)
+            for (double& x : place = place - origin_) farthest = std::max(farthest, std::abs(x));
+        if (farthest > 0) std::frexp(farthest, &exponent_);
+        for (Vec& place : xyz_) place = std::ldexp(1.0, -exponent_) * place;
     }
 
     void link(std::int32_t corner) {
@@ -159,14 +162,31 @@ private:
     void propose(std::int32_t a, std::int32_t b) {
         if (a > b) std::swap(a, b);
         const Quadric sum = joined(a, b);
-        heap_.push_back({sum.at(sum.minimum()), a, b, stamp_[a], stamp_[b]});
+        const double cost = sum.at(sum.minimum()), most = std::numeric_limits<float>::max();
+        const Candidate candidate = {float(cost < most ? cost : most), a, b, stamp_[a] + stamp_[b]};
+        if (candidate.cost > heap_cost_) return waiting_.push_back(candidate);
+        heap_.push_back(candidate);
+        std::push_heap(heap_.begin(), heap_.end());
     }
 
     void propose_all() {
-        heap_.clear();
+        heap_.clear(), waiting_.clear();
+        heap_cost_ = -1;
         for (std::int32_t v = 0; v < std::int32_t(first_.size()); ++v) propose_around(v, v);
+        waiting_limit_ = 2 * waiting_.size();
+    }
+
+    bool fetch_cheapest() {
+        drop_stale();
+        if (waiting_.empty()) return false;
+        const auto last = waiting_.begin() + std::min(waiting_.size() - 1, kMinFetch + waiting_.size() / kFetches);
+        std::nth_element(waiting_.begin(), last, waiting_.end(), [](const auto& a, const auto& b) { return b < a; });
+        heap_cost_ = last->cost;
+        const auto cut = std::partition(last, waiting_.end(), [&](const auto& c) { return c.cost <= heap_cost_; });
+        heap_.assign(waiting_.begin(), cut);
+        waiting_.erase(waiting_.begin(), cut);
         std::make_heap(heap_.begin(), heap_.end());
-        heap_limit_ = 2 * heap_.size();
+        return true;
     }
 
     // The edges from a vertex to larger ones than another, each once.
@@ -181,17 +201,15 @@ private:
 
     void propose_again(std::int32_t v) {
         ++stamp_[v];
-        const std::size_t before = heap_.size();
         propose_around(v, -1);
-        for (std::size_t size = before + 1; size <= heap_.size(); ++size) std::push_heap(heap_.begin(), heap_.begin() + size);
+        if (waiting_.size() > waiting_limit_) drop_stale();
     }
 
-    bool is_current(const Candidate& c) const { return c.stamp_a == stamp_[c.a] && c.stamp_b == stamp_[c.b]; }
+    bool is_current(const Candidate& c) const { return c.stamp == stamp_[c.a] + stamp_[c.b]; }
 
     void drop_stale() {
-        std::erase_if(heap_, [&](const Candidate& c) { return !is_current(c); });
-        std::make_heap(heap_.begin(), heap_.end());
-        heap_limit_ = std::max(heap_limit_, 2 * heap_.size());
+        std::erase_if(waiting_, [&](const Candidate& c) { return !is_current(c); });
+        waiting_limit_ = std::max(waiting_limit_, 2 * waiting_.size());
     }
 
     void try_collapse(std::int32_t a, std::int32_t b) {
@@ -304,9 +322,11 @@ private:
         std::vector<Split> splits = {{a, fan, piece}};
         for (const std::int32_t x : common_) {
             if (is_seam_[x]) return;
-            splits.push_back(split_at(x, a, b, fan, following));
-            const Split& split = splits.back();
-            if (split.spokes.size() > kMaxFan || !come_apart(x, fan, following, piece, split)) return;
+            std::vector<Spoke> spokes;
+            for (std::int32_t corner = first_[x]; corner >= 0; corner = next_[corner]) spokes.push_back(spoke(corner));
+            if (spokes.size() > kMaxFan) return;
+            splits.push_back(split_at(x, std::move(spokes), a, b, fan, following));
+            if (!come_apart(x, fan, following, piece, splits.back())) return;
         }
         remove_shared(a, b);
         xyz_[a] = target;
@@ -327,85 +347,6 @@ private:
             changed.insert(changed.end(), own.begin(), own.end());
         }
         for (const std::int32_t v : changed) propose_again(v);
-    }
-
-    // The faces around a vertex, and which of the fans that they come apart to each belongs to.
-    struct Split {
-        std::int32_t vertex;
-        std::vector<Spoke> spokes;
-        std::vector<int> piece;
-    };
-
-    // For each face around the joined vertex, those of a first, the one in which it goes on; -1: none.
-    static std::vector<int> go_on(const std::vector<Spoke>& fan, std::size_t num_a) {
-        const int count = int(fan.size());
-        std::vector<int> following(count, -1);
-        std::vector<char> follows(count, 0);
-        for (const bool across : {true, false})
-            for (int i = 0; i < count; ++i)
-                for (int j = 0; j < count; ++j) {
-                    const bool other_side = (std::size_t(i) < num_a) != (std::size_t(j) < num_a);
-                    if (other_side != across || following[i] >= 0 || follows[j] || fan[i].previous != fan[j].next) continue;
-                    following[i] = j;
-                    follows[j] = 1;
-                }
-        return following;
-    }
-
-    // Numbers the chains.
-    static std::vector<int> pieces(const std::vector<int>& following) {
-        std::vector<char> is_start(following.size(), 1);
-        for (const int next : following)
-            if (next >= 0) is_start[next] = 0;
-        std::vector<int> piece(following.size(), -1);
-        int count = 0;
-        for (const bool open : {true, false})  // what is left after open chains are cycles
-            for (std::size_t start = 0; start < following.size(); ++start) {
-                if (piece[start] >= 0 || (open && !is_start[start])) continue;
-                for (int i = int(start); i >= 0 && piece[i] < 0; i = following[i]) piece[i] = count;
-                ++count;
-            }
-        return piece;
-    }
-
-    // How the faces around x come apart when those around a and b, which an edge joins to x, go on as given.
-    Split split_at(std::int32_t x, std::int32_t a, std::int32_t b, const std::vector<Spoke>& fan,
-                   const std::vector<int>& following) const {
-        Split split{x, {}, {}};
-        for (std::int32_t corner = first_[x]; corner >= 0; corner = next_[corner]) split.spokes.push_back(spoke(corner));
-        const std::size_t count = split.spokes.size();
-        if (count > kMaxFan) return split;
-        const auto in_fan = [&](const Spoke& face) {
-            return std::find_if(fan.begin(), fan.end(), [&](const Spoke& other) {
-                return other.corner / 3 == face.corner / 3;
-            }) - fan.begin();
-        };
-        std::vector<int> next(count, -1);
-        for (std::size_t s = 0; s < count; ++s)
-            for (std::size_t t = 0; t < count; ++t) {
-                const std::int32_t from = split.spokes[s].previous, to = split.spokes[t].next;
-                const bool is_joined = from == a || from == b;
-                if (is_joined ? (to == a || to == b) && following[in_fan(split.spokes[t])] == in_fan(split.spokes[s]) : from == to)
-                    next[s] = int(t);
-            }
-        split.piece = pieces(next);
-        return split;
-    }
-
-    // Whether no edge from the joined vertex to x has faces that do not go on in one another.
-    static bool come_apart(std::int32_t x, const std::vector<Spoke>& fan, const std::vector<int>& following,
-                           const std::vector<int>& piece, const Split& split) {
-        std::vector<std::array<int, 3>> met;  // face of the fan, its piece there, its piece at x
-        for (std::size_t i = 0; i < fan.size(); ++i)
-            for (std::size_t s = 0; s < split.spokes.size(); ++s)
-                if (split.spokes[s].corner / 3 == fan[i].corner / 3) met.push_back({int(i), piece[i], split.piece[s]});
-        for (const auto& one : met)
-            for (const auto& other : met) {
-                const bool go_on_there = (following[one[0]] == other[0] && fan[one[0]].previous == x) ||
-                                         (following[other[0]] == one[0] && fan[other[0]].previous == x);
-                if (one[0] != other[0] && !go_on_there && one[1] == other[1] && one[2] == other[2]) return false;
-            }
-        return true;
     }
 
     std::int32_t add_copy(std::int32_t v) {
