@@ -17,7 +17,7 @@ constexpr double kMinTurnCos = 0.2;    // between a face's normals before and af
 constexpr double kMinThickness = 1e-3; // doubled area over squared longest side of a face that a collapse changes
 constexpr std::size_t kMaxFan = 64;    // faces around a vertex that a collapse makes: bounds its time
 constexpr std::size_t kMinFetch = 4096, kFetches = 32;  // candidates sorted at once: so many and this part of all
-constexpr double kEnoughLeft = 0.98;   // a round that leaves more of the faces than this is the last
+constexpr double kEnoughLeft = 0.999;   // a round that leaves more of the faces than this is the last
 
 struct Candidate {
     float cost;
@@ -34,7 +34,7 @@ class Simplifier {
 public:
     Simplifier(const float* vertices, std::int64_t num_vertices, const std::int32_t* faces, std::int64_t num_faces,
                const float* importance) {
-        FanMesh mesh = split_into_fans(faces, num_faces, num_vertices);
+        FanMesh mesh = split_into_fans(vertices, num_vertices, faces, num_faces);
         const std::size_t count = mesh.source.size();
         xyz_.resize(count), quadric_.resize(count), first_.assign(count, -1), stamp_.assign(count, 0), mark_.assign(count, 0);
         faces_ = std::move(mesh.faces), is_seam_ = std::move(mesh.is_seam), next_.assign(3 * faces_.size(), -1);
