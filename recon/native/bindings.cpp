@@ -2,13 +2,20 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include "arrays.h"
 #include "kernels.h"
 #include "mesh_bindings.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 using handful::DepthView;
+using handful::Fixed;
 using handful::kVoxels;
+using handful::Matrix3;
+using handful::Matrix4;
+using handful::require;
+using handful::Rgb;
+using handful::to_numpy;
 
 #define DECLARE(isa)                          \
     namespace isa {                           \
@@ -41,37 +48,14 @@ Choice choose() {
 
 const Choice chosen = choose();
 
-template <typename T, int... sizes>
-using Fixed = nb::ndarray<T, nb::shape<sizes...>, nb::c_contig, nb::device::cpu>;
-
 using Depth = Fixed<const float, -1, -1>;
-using Rgb = Fixed<const std::uint8_t, -1, -1, 3>;
-using Matrix3 = Fixed<const double, 3, 3>;
-using Matrix4 = Fixed<const double, 4, 4>;
 using Blocks = Fixed<const std::int32_t, -1, 3>;
-
-void require(bool condition, const char* message) {
-    if (!condition) throw nb::value_error(message);
-}
 
 DepthView depth_view(const Depth& depth, const Matrix3& K, const Matrix4& cam_from_world) {
     require(depth.shape(0) * depth.shape(1) < (std::size_t(1) << 31), "depth has more than 2^31 pixels");
-    DepthView view{depth.data(), int(depth.shape(0)), int(depth.shape(1)), K(0, 0), K(1, 1), K(0, 2), K(1, 2), {}, {}};
-    require(K(0, 1) == 0, "K must have no skew");
-    for (int row = 0; row < 3; ++row) {
-        for (int column = 0; column < 3; ++column) view.rotation[3 * row + column] = cam_from_world(row, column);
-        view.translation[row] = cam_from_world(row, 3);
-    }
+    DepthView view{depth.data(), int(depth.shape(0)), int(depth.shape(1))};
+    handful::place(view, K, cam_from_world);
     return view;
-}
-
-// Hands a vector's memory to numpy.
-template <typename T>
-nb::object to_numpy(std::vector<T>&& values, std::size_t columns) {
-    auto* kept = new std::vector<T>(std::move(values));
-    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    if (columns == 1) return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
-    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<2>>(kept->data(), {kept->size() / columns, columns}, owner));
 }
 
 nb::object touched_blocks(Depth depth, Matrix3 K, Matrix4 cam_from_world, double voxel, double truncation, int threads) {

@@ -6,27 +6,24 @@
 
 #include <cmath>
 
+#include "arrays.h"
 #include "simplify.h"
 #include "texture.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
+using handful::Fixed;
+using handful::Matrix3;
+using handful::Matrix4;
+using handful::require;
+using handful::Rgb;
+using handful::to_numpy;
 
 namespace {
 
-template <typename T, int... sizes>
-using Fixed = nb::ndarray<T, nb::shape<sizes...>, nb::c_contig, nb::device::cpu>;
-
 using Vertices = Fixed<const float, -1, 3>;
 using Faces = Fixed<const std::int32_t, -1, 3>;
-using Matrix3 = Fixed<const double, 3, 3>;
-using Matrix4 = Fixed<const double, 4, 4>;
 using Image = Fixed<const float, -1, -1>;
-using Rgb = Fixed<const std::uint8_t, -1, -1, 3>;
-
-void require(bool condition, const char* message) {
-    if (!condition) throw nb::value_error(message);
-}
 
 void require_indices(const std::int32_t* indices, std::size_t count, std::size_t size, const char* message) {
     for (std::size_t i = 0; i < count; ++i) require(indices[i] >= 0 && std::size_t(indices[i]) < size, message);
@@ -38,22 +35,10 @@ handful::TriangleMesh triangle_mesh(const Vertices& vertices, const Faces& faces
 }
 
 handful::TextureCamera camera_of(const Matrix3& K, const Matrix4& cam_from_world, std::size_t height, std::size_t width) {
-    require(K(0, 1) == 0, "K must have no skew");
     require(height > 0 && width > 0 && height * width < (std::size_t(1) << 31), "a picture must have 1 to 2^31 pixels");
-    handful::TextureCamera camera{int(height), int(width), K(0, 0), K(1, 1), K(0, 2), K(1, 2), {}, {}};
-    for (int row = 0; row < 3; ++row) {
-        for (int column = 0; column < 3; ++column) camera.rotation[3 * row + column] = cam_from_world(row, column);
-        camera.translation[row] = cam_from_world(row, 3);
-    }
+    handful::TextureCamera camera{int(height), int(width)};
+    handful::place(camera, K, cam_from_world);
     return camera;
-}
-
-template <typename T>
-nb::object to_numpy(std::vector<T>&& values, std::size_t columns) {
-    auto* kept = new std::vector<T>(std::move(values));
-    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    if (columns == 1) return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
-    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<2>>(kept->data(), {kept->size() / columns, columns}, owner));
 }
 
 void raster_mesh(Vertices vertices, Faces faces, Matrix3 K, Matrix4 cam_from_world, Fixed<float, -1, -1> depth,
