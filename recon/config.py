@@ -8,7 +8,7 @@ from recon.bounds import check_bounds
 from recon.dense_depth import DenseConfig
 from recon.initialise import InitialiseConfig
 from recon.match_photos import MatchingConfig
-from recon.meshing import MeshConfig
+from recon.mesh_config import MeshConfig
 from recon.poses import PoseConfig
 from recon.texture import TextureConfig
 from splatting.fit import FitConfig

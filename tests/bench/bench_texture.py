@@ -23,20 +23,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from recon.artefacts import load_artefact
 from recon.benchmark_scenes import BenchScene, choose_heldout, choose_photos, read_scene
 from recon.config import PRESETS
 from recon.dense import DenseScene
 from recon.exposure import photo_gains
+from recon.mesh_config import MeshConfig
 from recon.mesh_files import read_mesh, write_mesh
 from recon.mesh_rendering import render_mesh
-from recon.meshing import MeshConfig, extract_mesh
+from recon.meshing import extract_mesh
 from recon.photo_loading import load_photos
 from recon.photo_samples import observe_vertices, photo_of_mesh
 from recon.pipeline import reconstruct
-from recon.scene import DepthMap, Mesh, PointCloud, Reconstruction, UnplacedPhoto, View
+from recon.project import open_project
+from recon.scene import Mesh, Reconstruction, View
+from recon.stored_results import load_result
 from recon.texture import TextureConfig, color_mesh, photo_views
-from splatting.camera import Camera
 from splatting.gaussians import Gaussians
 from splatting.rasterizer import create
 from tests.photo_sets import scene_dir
@@ -73,9 +74,9 @@ def prepare(scene: BenchScene, work: Path) -> tuple[Path, list[Path]]:
 
 def make_mesh(project: Path, views: Sequence[View], num_faces: int) -> Mesh:
     """The mesh of a project in the colours that the fusion gave it."""
-    types = (DenseScene, DepthMap, Gaussians)
-    dense = load_artefact(project / "work" / "points.npz", types)
-    gaussians = load_artefact(project / "work" / "splats.npz", types)
+    opened = open_project(project)
+    dense: DenseScene = load_result(opened, "points")
+    gaussians: Gaussians = load_result(opened, "splats")
     config = MeshConfig(max_faces=num_faces)
     return extract_mesh(gaussians, views, config, rasterizer=create("cpu"), stereo_depths=dense.depth_maps)
 
@@ -126,8 +127,7 @@ def reread(mesh: Mesh) -> tuple[Mesh, float]:
 def measure(name: str, arguments: argparse.Namespace) -> str:
     """One row of the table."""
     project, files = prepare(read_scene(scene_dir(name)), arguments.work)
-    stored = (Reconstruction, View, Camera, PointCloud, UnplacedPhoto)
-    scene: Reconstruction = load_artefact(project / "work" / "cameras.npz", stored)
+    scene: Reconstruction = load_result(open_project(project), "cameras")
     training = [view for view in scene.views if not view.is_heldout]
     fused = make_mesh(project, training, arguments.faces)
     config = TextureConfig(side_px=arguments.side, photo_side_px=arguments.photo_side, equalize=not arguments.unequal)

@@ -6,8 +6,9 @@ import numpy as np
 from analytic_depth import plane_view, sphere_view
 
 from recon.fusion import FusionView
+from recon.mesh_config import MeshConfig
 from recon.mesh_levels import Levels, footprints, level_blocks, split_by_level
-from recon.meshing import MeshConfig, mesh_from_depths
+from recon.meshing import mesh_from_depths
 
 
 def levels_of(views: list[FusionView], num_levels: int = 4) -> Levels:

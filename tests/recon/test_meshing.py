@@ -13,9 +13,10 @@ from scipy.spatial import cKDTree
 
 from recon.errors import ReconError
 from recon.fusion import BYTES_PER_BLOCK, FusionView
+from recon.mesh_config import MeshConfig
 from recon.mesh_depth import incidence_cosine, merge_depths, near_verified, surface_depth, weigh
 from recon.mesh_simplify import drop_thin
-from recon.meshing import MeshConfig, choose_levels, extract_mesh, mesh_from_depths
+from recon.meshing import choose_levels, extract_mesh, mesh_from_depths
 from recon.scene import DepthMap, Mesh, View
 from splatting.gaussians import Gaussians, Splats
 from splatting.rasterizer import Render, create

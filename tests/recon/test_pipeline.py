@@ -17,8 +17,8 @@ from recon.clean_project import CleaningWish, open_clean_scene, remove, save_cle
 from recon.config import PRESETS, ReconConfig, config_from_document
 from recon.errors import ReconError
 from recon.frame_wish import FrameWish
+from recon.mesh_config import MeshConfig
 from recon.mesh_files import read_mesh, write_mesh
-from recon.meshing import MeshConfig
 from recon.pipeline import reconstruct, remake_mesh
 from recon.progress import Cancelled, PipelineEvent
 from recon.report import Report, read_report
