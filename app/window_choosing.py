@@ -5,7 +5,7 @@ from pathlib import Path
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
 from app.file_kinds import SUFFIXES
-from recon.photo_loading import PHOTO_SUFFIXES
+from recon.photo_kinds import PHOTO_SUFFIXES
 
 
 def choose_photos(parent: QWidget) -> list[Path]:

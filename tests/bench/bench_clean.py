@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recon.artefacts import load_artefact
 from recon.clean_project import CleaningWish, CleanScene, open_clean_scene, selected
 from recon.frame import framed_camera
 from recon.optimise import background_of, target_rgb
-from recon.scene import PointCloud, Reconstruction, UnplacedPhoto, View
+from recon.project import open_project
+from recon.scene import View
+from recon.stored_results import load_result
 from splatting import rasterizer
-from splatting.camera import Camera
 from splatting.metrics import psnr
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.6, 0.75, 0.9, 1.0)
@@ -47,8 +47,7 @@ def main() -> None:
         started = time.perf_counter()
         scene = open_clean_scene(project)
         opened_s = time.perf_counter() - started
-        types = (Reconstruction, View, Camera, PointCloud, UnplacedPhoto)
-        views = load_artefact(project / "work" / "cameras.npz", types).views
+        views = load_result(open_project(project), "cameras").views
         heldout = [view for view in views if view.is_heldout] or list(scene.views)
         kind = "held-out" if heldout[0].is_heldout else "training (none are held out)"
         print(f"{project.name}: {len(scene.gaussians):,} Gaussians, {len(heldout)} {kind} photos, {opened_s:.1f} s")
