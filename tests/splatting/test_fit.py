@@ -71,6 +71,16 @@ def test_perturbed_colours_are_recovered() -> None:
     assert np.mean(losses[-10:]) < 0.25 * np.mean(losses[:3])
 
 
+def test_harmonics_learn_at_a_rate_of_their_own() -> None:
+    truth = _gaussians()
+    start = _perturbed(truth)
+    still, _ = _run(start, _views(truth), num_iterations=10, lr_harmonics=0.0)
+    moved, _ = _run(start, _views(truth), num_iterations=10, lr_harmonics=1e-3)
+    assert not still.sh[:, 1:].any()
+    assert 0 < moved.sh[:, 1:].abs().max() < 10 * 1.1e-3
+    assert not torch.equal(still.sh[:, 0], start.sh[:, 0])
+
+
 def test_the_same_seed_gives_the_same_gaussians_bit_for_bit() -> None:
     truth = _gaussians()
     first, _ = _run(_perturbed(truth), _views(truth), num_iterations=20, dropout=0.2)
