@@ -16,15 +16,16 @@ from recon.contradictions import moved_back, pixels_of, witnesses
 from recon.scene import DepthMap, PointCloud, View
 from recon.seeds import Floats, Mask, Seeds
 
-GUESSES_PER_SIDE = 160  # guesses are as coarse whatever the working size: one every 4 px at 640
+# Guesses are as coarse whatever the working size, one every 6 px at 640: finer ones learn one photo by heart.
+GUESSES_PER_SIDE = 110
 VERIFIED_REACH_PX = 2.5  # verified Gaussians reach this far themselves
 BEYOND_SHARE = 0.15  # of the longer side: how far past the frame guesses go, ever fainter
 BEYOND_STEP = 3  # times the usual step
 HIDDEN_SHARE = 0.04  # of the longer side: how far behind an edge guesses go
 HIDDEN_RATIO = 1.15  # of depths on the two sides of an edge
 HIDDEN_STEP = 1.5  # times the usual step
-SCALE_PER_STEP = 0.6
-OPACITY, HIDDEN_OPACITY, BEYOND_OPACITY = 0.3, 0.5, 0.9
+SCALE_PER_STEP = 0.8
+OPACITY, HIDDEN_OPACITY, BEYOND_OPACITY = 0.2, 0.5, 0.9
 NEAREST_SHARE = 0.6  # of a view's usual depth: past the frame, nothing may stand as near to a camera
 
 
