@@ -25,6 +25,8 @@ EXAMPLES = (
 # Fields of PoseScores: which, what to call it, and the limits in degrees.
 _SHARES = (("auc", "AUC", (5, 10, 30)), ("rra", "rotation within", (5, 15)), ("rta", "direction within", (5, 15)))
 
+_AGAIN = "Run reconstruct into that folder again."
+
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse what follows `handful evaluate`."""
@@ -64,7 +66,8 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         report = read_report(parsed.project)
     except ReportFileError as error:
-        raise ReconError(str(error), "Run reconstruct into that folder again.") from error
+        raise ReconError(str(error), _AGAIN) from error
+    _require_result(parsed.project, report)
     poses = None if parsed.against is None else to_plain(_score_poses(parsed, report))
     looked = to_plain(_look(parsed)) if parsed.artefacts else None
     scores = {"poses": poses, "heldout": to_plain(report.heldout), "scene": looked}
@@ -73,6 +76,16 @@ def run(parsed: argparse.Namespace) -> int:
     else:
         print("\n".join(_table(scores)))
     return 0
+
+
+def _require_result(folder: Path, report: "Report") -> None:
+    """Raise ReconError where the last run ended with an error, or was cancelled before there were cameras."""
+    if report.status == "failed":
+        why = report.error.message if report.error else "The report does not say why."
+        hint = report.error.hint if report.error else ""
+        raise ReconError(f"The last reconstruct into {folder} failed: {why}", hint or _AGAIN)
+    if report.status == "cancelled" and not any(photo.placed for photo in report.photos):
+        raise ReconError(f"The last reconstruct into {folder} was cancelled before there were cameras.", _AGAIN)
 
 
 def _look(parsed: argparse.Namespace) -> Any:
