@@ -5,7 +5,7 @@ import platform
 from datetime import date
 from typing import TYPE_CHECKING
 
-from app.benchmark_run import open_folder, read_scenes, run_until_done
+from app.benchmark_run import IMAGE_ROWS, open_rows, read_scenes, run_until_done
 from recon.progress import Progress
 from recon.whole_files import write_whole
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from recon.evaluation.image_benchmark import ImagePlan
     from recon.evaluation.image_rows import ImageRow
 
-ROWS_NAME, TABLE_NAME, CHARTS_NAME = "images.json", "images.md", "images.svg"
+ROWS_NAME, TABLE_NAME, CHARTS_NAME = IMAGE_ROWS, "images.md", "images.svg"
 VIEWS = (3, 6, 9)
 
 
@@ -25,7 +25,7 @@ def run_images(parsed: argparse.Namespace) -> int:
     from recon.evaluation.image_table import image_report
 
     plan = _plan(parsed)
-    rows_file = open_folder(parsed.output) / ROWS_NAME
+    rows_file = open_rows(parsed.output, ROWS_NAME)
     rows = {row.key: row for row in read_image_rows(rows_file)}
 
     def keep(row: "ImageRow") -> None:

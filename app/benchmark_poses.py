@@ -5,7 +5,7 @@ import platform
 from datetime import date
 from typing import TYPE_CHECKING
 
-from app.benchmark_run import open_folder, read_scenes, run_until_done
+from app.benchmark_run import POSE_ROWS, open_rows, read_scenes, run_until_done
 from recon.progress import Progress
 from recon.whole_files import write_whole
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from recon.pose_benchmark import BenchPlan
     from recon.pose_rows import PoseRow
 
-ROWS_NAME, TABLE_NAME = "poses.json", "poses.md"
+ROWS_NAME, TABLE_NAME = POSE_ROWS, "poses.md"
 VIEWS = (3, 4, 6, 9)
 
 
@@ -24,7 +24,7 @@ def run_poses(parsed: argparse.Namespace) -> int:
     from recon.pose_table import report_text
 
     plan = _plan(parsed)
-    rows_file = open_folder(parsed.output) / ROWS_NAME
+    rows_file = open_rows(parsed.output, ROWS_NAME)
     rows = {row.key: row for row in read_rows(rows_file)}
 
     def keep(row: "PoseRow") -> None:

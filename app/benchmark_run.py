@@ -8,9 +8,12 @@ from app.progress_display import ProgressStyle, create_display
 from app.signals import cancel_on_signals
 from recon.errors import ReconError
 from recon.progress import Cancelled, PipelineEvent, Progress, StageName
+from recon.row_files import save_rows
 
 if TYPE_CHECKING:
     from recon.benchmark_scenes import BenchScene
+
+POSE_ROWS, IMAGE_ROWS = "poses.json", "images.json"
 
 
 def read_scenes(folders: Sequence[Path]) -> "tuple[BenchScene, ...]":
@@ -27,17 +30,25 @@ def read_scenes(folders: Sequence[Path]) -> "tuple[BenchScene, ...]":
     return scenes
 
 
-def open_folder(folder: Path) -> Path:
-    """Make the folder for tables and rows.
+def open_rows(folder: Path, name: str) -> Path:
+    """Make the folder for tables and rows, or re-open one; returns its file of rows, which marks it as ours at once.
 
     Raises:
-        ReconError: it cannot be made.
+        ReconError: it holds something else, or cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        entries = {entry.name for entry in folder.iterdir()}
     except OSError as error:
         raise ReconError(f"The folder {folder} cannot be made: {error.strerror}.", "Name another with -o.") from error
-    return folder
+    if entries and not entries & {POSE_ROWS, IMAGE_ROWS}:
+        raise ReconError(
+            f"The folder {folder} holds something else.",
+            "Name a new or empty folder with -o, so that none of your files is overwritten.",
+        )
+    if name not in entries:
+        save_rows([], folder / name)
+    return folder / name
 
 
 def run_until_done(

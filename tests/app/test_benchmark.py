@@ -91,6 +91,34 @@ def test_wrong_options_are_refused(
     assert words in capsys.readouterr().err
 
 
+def test_a_folder_with_files_of_somebody_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path / "waves", {"3": [0, 1, 2]})
+    theirs = tmp_path / "out" / "work" / "thesis.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("all of it")
+    with pytest.raises(ReconError, match="out holds something else") as refused:
+        run_command(arguments(scene, tmp_path / "out"))
+    assert "empty folder" in refused.value.hint
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [theirs]
+
+
+def test_a_run_that_was_killed_before_its_first_row_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(tmp_path / "waves", {"3": [0, 1, 2]})
+
+    def killed(*_: object) -> None:
+        (tmp_path / "out" / "work").mkdir()
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("recon.pose_benchmark.measure_poses", killed)
+        with pytest.raises(MemoryError):
+            run_command(arguments(scene, tmp_path / "out"))
+    assert run_command(arguments(scene, tmp_path / "out")) == 0
+    assert len(read_rows(tmp_path / "out" / ROWS_NAME)) == 1
+
+
 def test_two_sets_of_one_name_are_refused(tmp_path: Path) -> None:
     scenes = [make_scene(tmp_path / part / "waves", {"3": [0, 1, 2]}) for part in ("a", "b")]
     with pytest.raises(ReconError, match="same name"):
