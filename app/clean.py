@@ -70,6 +70,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Count, take out, write; returns the exit code."""
     from recon import clean_project
     from recon.clean_project import CleaningWish
+    from recon.mesh_freshness import is_mesh_fresh
 
     is_asked = parsed.undo or parsed.unseen or parsed.strength is not None or parsed.crop is not None
     if parsed.mesh and not is_asked:
@@ -98,7 +99,10 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.mesh:
         _remake_mesh(parsed)
     elif has_changed and (parsed.project / "mesh.glb").is_file():
-        print(f"The mesh is as it was; 'handful clean {parsed.project} --mesh' makes it anew.")
+        if is_mesh_fresh(scene.project):
+            print("The mesh fits the scene as it is now.")
+        else:
+            print(f"The mesh is as it was; 'handful clean {parsed.project} --mesh' makes it anew.")
     return 0
 
 

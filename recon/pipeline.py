@@ -22,6 +22,7 @@ from recon.framing import ProjectFrame, frame_block, frame_of, wish_of
 from recon.heldout import resolve_heldout, score_heldout
 from recon.match_graph import MatchGraph
 from recon.match_photos import match_photos
+from recon.mesh_freshness import mesh_settings
 from recon.meshing import extract_mesh
 from recon.optimise import background_of, optimise
 from recon.photo import Photo
@@ -153,7 +154,7 @@ def remake_mesh(out: Path, *, progress: PipelineProgress | None = None) -> Mesh:
     views = dense.lasting(views)
     mesh = stages.run(
         "mesh",
-        [config.mesh, config.texture, *kept.identity],
+        mesh_settings(config, kept),
         lambda progress: _mesh(photos, views, dense, kept, config, rasterizer.create("cpu"), progress),
         RESULT_TYPES["mesh"],
     )
@@ -249,7 +250,7 @@ def _run(
 
     results.mesh = stages.run(
         "mesh",
-        [config.mesh, config.texture, *kept.identity],
+        mesh_settings(config, kept),
         lambda progress: _mesh(photos.photos, views, dense, kept, config, draw, progress),
         RESULT_TYPES["mesh"],
     )

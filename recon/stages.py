@@ -85,7 +85,7 @@ class StageRunner:
             describe: numbers about the result for the report.
         """
         started, cpu_started = time.perf_counter(), _cpu_seconds()
-        before, self._chain = self._chain, fingerprint(self._chain, stage, VERSIONS[stage], to_json(settings))
+        before, self._chain = self._chain, next_fingerprint(self._chain, stage, settings)
         output = self._stored(stage, tuple(types)) if types else None
         if output is not None:
             report = dataclasses.replace(StageReport(**self._project.record(stage)["report"]), resumed=True)
@@ -134,6 +134,11 @@ class StageRunner:
         if self._progress is not None:
             total = sum(SHARES[wanted] for wanted in self._wanted)
             self._progress(PipelineEvent(stage, fraction, min(1.0, done / total), message))
+
+
+def next_fingerprint(before: str, stage: StageName, settings: Any) -> str:
+    """Of all that a stage's result is made from: what the stage before it made, and its own settings."""
+    return fingerprint(before, stage, VERSIONS[stage], to_json(settings))
 
 
 def _cpu_seconds() -> float:

@@ -50,6 +50,9 @@ def test_a_crop_with_negative_numbers_is_taken_and_undone(out: Path, capsys: pyt
     assert f"Removed {N - left} of {N} Gaussians" in told
     assert "--mesh' makes it anew" in told
     assert call(out, "--undo") == 0
+    told = capsys.readouterr().out
+    assert "--mesh'" not in told
+    assert "The mesh fits the scene as it is now." in told
     assert len(read_ply(out / "splats.ply")) == N
     with pytest.raises(ReconError, match="nothing to undo"):
         call(out, "--undo")

@@ -12,6 +12,7 @@ import torch
 from recon import outputs
 from recon.align_project import align_project
 from recon.camera_files import read_cameras
+from recon.cleaning import Cleaned
 from recon.config import PRESETS
 from recon.dense import DenseScene
 from recon.errors import ReconError
@@ -19,6 +20,7 @@ from recon.frame import Frame, framed_camera, framed_dense, framed_gaussians, fr
 from recon.frame_wish import FrameWish
 from recon.framing import ProjectFrame, frame_of
 from recon.mesh_files import read_mesh
+from recon.mesh_freshness import mesh_settings
 from recon.photo_loading import PhotoSet
 from recon.previews import preview_camera
 from recon.project import Project, open_project
@@ -96,7 +98,8 @@ def run(out: Path, wish: FrameWish = FrameWish(), *, until: str = "mesh", scene_
     stage("splats", 0, gaussians, (Gaussians,))
     draw, camera = rasterizer.create("cpu"), framed_camera(frame, preview_camera(*training_part(scene)))
     outputs.write_splats(project, framed_gaussians(frame, gaussians), draw, camera, torch.zeros(3))
-    stage("mesh", 0, mesh, (Mesh,))
+    nothing_removed = Cleaned(gaussians, np.zeros(N, bool), gaussians)
+    stage("mesh", mesh_settings(config, nothing_removed), mesh, (Mesh,))
     outputs.write_mesh(project, framed_mesh(frame, mesh), camera)
     outputs.write_report(project, Report("complete", "draft", 0))
     return computed
