@@ -45,13 +45,26 @@ class Exporter:
     is_folder: bool = False
     up: "Up | None" = None
 
+    @property
+    def ending(self) -> str:
+        """Of the names of such files, as other programs expect it; empty for a folder."""
+        return "" if self.is_folder else Path(self.default_name).suffix
+
     def check_name(self, destination: Path) -> None:
         """Raise ReconError if a file's name does not end as other programs expect."""
-        suffix = "" if self.is_folder else Path(self.default_name).suffix
-        if suffix and destination.suffix.lower() != suffix:
-            raise ReconError(
-                f"{destination.name} must end in {suffix} for this format.", f"Name it {destination.stem}{suffix}."
-            )
+        if not self.ending or destination.suffix.lower() == self.ending:
+            return
+        hint = f"Name it {destination.with_name(self._mended_name(destination))}."
+        if not destination.suffix:
+            hint = f"{hint[:-1]}, or make the folder {destination} first, for {self.default_name} in it."
+        raise ReconError(f"{destination.name} must end in {self.ending} for this format.", hint)
+
+    def _mended_name(self, destination: Path) -> str:
+        """With the right ending, in place of that of another format; what follows a dot may be no ending: v1.2."""
+        endings = {exporter.ending for exporter in EXPORTERS.values()} - {""}
+        stem = destination.stem if destination.suffix.lower() in endings else destination.name.rstrip(".")
+        wanted = self.default_name[self.default_name.index(".") :]
+        return self.default_name if stem.lower() in endings else f"{stem}{wanted}"
 
 
 _OWN_FILES = ("project.json", "splats.ply", "mesh.glb", "points.ply", "cameras.json", "report.json", "report.html")
@@ -98,11 +111,7 @@ def export(
         raise ReconError(f"{project} is no project folder.", "Name the folder that was given to reconstruct with -o.")
     if up is not None and exporter.up is None:
         raise ReconError(f"Where y points cannot be chosen for {format}.", "It can for formats of splats.")
-    if destination is None:
-        destination = project / "export" / exporter.default_name
-    elif not exporter.is_folder and destination.is_dir():
-        destination = destination / exporter.default_name
-    exporter.check_name(destination)
+    destination = destination_of(project, format, destination)
     _check_not_own(project, destination, exporter)
     loaded = _load(project, exporter)
     loaded = (loaded, up or exporter.up) if exporter.up else loaded
@@ -117,6 +126,21 @@ def export(
         raise ReconError(
             f"The {exporter.what} cannot be written as {format}: {error}.", "Try another format."
         ) from error
+    return destination
+
+
+def destination_of(project: Path, format: str, destination: Path | None) -> Path:
+    """The file, or folder, that `export` writes for what the user names.
+
+    Raises:
+        ReconError: its name has another ending than such files.
+    """
+    exporter = EXPORTERS[format]
+    if destination is None:
+        destination = project / "export" / exporter.default_name
+    elif not exporter.is_folder and destination.is_dir():
+        destination = destination / exporter.default_name
+    exporter.check_name(destination)
     return destination
 
 

@@ -82,8 +82,28 @@ def test_a_name_that_ends_otherwise_is_refused_before_anything_is_read(project: 
     (project / "splats.ply").write_bytes(b"")
     with pytest.raises(ReconError, match="must end in") as caught:
         export(project, format, project / "room.doc")
-    assert "Name it room." in caught.value.hint
+    assert f"Name it {project}/room.doc." in caught.value.hint
     assert not (project / "room.doc").exists()
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "mended"),
+    [
+        ("obj", "mine", "mine.obj, or make the folder"),
+        ("obj", "mine.glb", "mine.obj."),
+        ("obj", "v1.2", "v1.2.obj."),
+        ("compressed-ply", "mine", "mine.compressed.ply,"),
+        ("ply", "mine.", "mine.ply,"),
+        ("ply", ".ply", "splats.ply,"),
+    ],
+)
+def test_the_hint_on_a_wrong_ending_names_a_place_that_is_taken(
+    project: Path, tmp_path: Path, format: str, name: str, mended: str
+) -> None:
+    with pytest.raises(ReconError, match="must end in") as caught:
+        export(project, format, tmp_path / name)
+    assert f"Name it {tmp_path}/{mended}" in caught.value.hint
+    assert export(project, format, tmp_path / mended.split(",")[0].rstrip(".")).is_file()
 
 
 def test_without_destination_it_lands_in_the_project(project: Path) -> None:
