@@ -43,12 +43,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def run(parsed: argparse.Namespace) -> int:
     """Read one file, write the other and say where it is; returns the exit code."""
     from app.late_progress import late_progress
+    from recon.mesh_files import files_beside
 
     source, destination = parsed.source, parsed.destination
     is_splats = _checked_kind(source, destination)
     if not is_splats and (parsed.y or parsed.y_out):
         raise ReconError(f"{source.name} holds a mesh: where y points can be said of splats only.")
     check_unused(destination, may_replace=parsed.overwrite, source=source)
+    if not is_splats:
+        for beside in files_beside(destination):
+            check_unused(beside, may_replace=parsed.overwrite, source=source)
     read, write = _splats(parsed) if is_splats else _mesh()
     with late_progress() as progress:
         progress(0, 1, "reading")

@@ -40,11 +40,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def run(parsed: argparse.Namespace) -> int:
     """Write the file or folder and say where it is; returns the exit code."""
     from app.late_progress import late_progress
-    from recon.export import export
+    from recon.export import destination_of, export
+    from recon.mesh_files import files_beside
 
-    output, exporter = parsed.output, EXPORTERS[parsed.format]
-    if output is not None and not output.is_dir() and output.exists() and not exporter.is_folder:
-        check_unused(output, may_replace=parsed.overwrite)
+    output = parsed.output
+    if output is not None and not EXPORTERS[parsed.format].is_folder:
+        file = destination_of(parsed.project, parsed.format, output)
+        for path in (file, *files_beside(file)):
+            if path.exists():
+                check_unused(path, may_replace=parsed.overwrite)
     with late_progress() as progress:
         made = export(parsed.project, parsed.format, output, up=UPS[parsed.y_out], progress=progress)
     print(made)

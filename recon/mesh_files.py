@@ -50,6 +50,14 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
         write_whole(path, whole.export(file_type=suffix[1:]))
 
 
+def files_beside(path: Path) -> tuple[Path, ...]:
+    """What else `write_mesh` may write: an OBJ's material and picture."""
+    if path.suffix.lower() != ".obj":
+        return ()
+    stem = re.sub(r"[^\w.-]", "_", path.stem)  # readers end a name at a space
+    return path.with_name(f"{stem}.mtl"), path.with_name(f"{stem}.png")
+
+
 def _write_obj(mesh: Mesh, path: Path) -> None:
     """OBJ with MTL and PNG.
 
@@ -61,8 +69,7 @@ def _write_obj(mesh: Mesh, path: Path) -> None:
         np.savetxt(text, np.hstack([mesh.vertices, mesh.vertex_rgb / 255]), "v %.9g %.9g %.9g %.5g %.5g %.5g")
         np.savetxt(text, mesh.faces + 1, "f %d %d %d")
     else:
-        stem = re.sub(r"[^\w.-]", "_", path.stem)  # readers end a name at a space
-        material, picture = path.with_name(f"{stem}.mtl"), path.with_name(f"{stem}.png")
+        material, picture = files_beside(path)
         write_whole(picture, iio.imwrite("<bytes>", texture.rgb, extension=".png", plugin="pillow"))
         write_whole(material, f"newmtl photos\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 0\nmap_Kd {picture.name}\n")
         text.write(f"mtllib {material.name}\nusemtl photos\n")

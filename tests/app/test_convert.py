@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import trimesh
@@ -11,8 +12,9 @@ from app.cli import run_command
 from app.late_progress import PATIENCE_S, late_progress
 from app.progress_display import Quiet
 from recon.errors import ReconError
-from recon.mesh_files import read_mesh
+from recon.mesh_files import read_mesh, write_mesh
 from recon.progress import PipelineEvent
+from recon.scene import Mesh, Texture
 from splatting.formats import read_splats, write_splats
 from splatting.formats.ply import read_ply, write_ply
 from tests.splat_files import random_gaussians
@@ -105,6 +107,26 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "b.spz"]
 
 
+def test_pictures_beside_an_obj_are_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "project.json").write_text("{}")
+    corners, faces = np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32)
+    texture = Texture(np.zeros((4, 4, 3), np.uint8), np.zeros((3, 2), np.float32), faces)
+    write_mesh(Mesh(corners, faces, np.zeros((3, 3), np.uint8), texture), tmp_path / "out" / "mesh.glb")
+    photo = tmp_path / "my_mug.png"
+    photo.write_bytes(b"photo")
+    for command in (
+        ["export", str(tmp_path / "out"), "--to", "obj", "-o", str(tmp_path / "my mug.obj")],
+        ["convert", str(tmp_path / "out" / "mesh.glb"), str(tmp_path / "my mug.obj")],
+    ):
+        with pytest.raises(ReconError, match=r"my_mug\.png exists already"):
+            run_command(command)
+        assert photo.read_bytes() == b"photo"
+        assert not (tmp_path / "my mug.obj").exists()
+    assert run_command([*command, "--overwrite"]) == 0
+    assert read_mesh(tmp_path / "my mug.obj").texture is not None
+
+
 def test_exports_point_y_where_one_says_and_replace_nothing_unasked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +140,13 @@ def test_exports_point_y_where_one_says_and_replace_nothing_unasked(
     assert read_ply(tmp_path / "room.ply").means[:, 1].tolist() == (-gaussians.means[:, 1]).tolist()
     assert run_command([*command, "--y-out", "up", "--overwrite"]) == 0
     assert torch.equal(read_ply(tmp_path / "room.ply").means, gaussians.means)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "splats.ply").write_bytes(b"mine")
+    into = ["export", str(tmp_path), "--to", "ply", "-o", str(tmp_path / "folder")]
+    with pytest.raises(ReconError, match="exists already"):
+        run_command(into)
+    assert (tmp_path / "folder" / "splats.ply").read_bytes() == b"mine"
+    assert run_command([*into, "--overwrite"]) == 0
     for _ in range(2):  # what lies in the project may be made anew
         assert run_command(["export", str(tmp_path), "--to", "splat"]) == 0
 
