@@ -81,12 +81,12 @@ class SavePanel(QWidget):
         assert first is not None
         first.setChecked(True)
 
-    def save_as(self, destination: Path) -> None:
-        """Write the chosen format to a file."""
+    def save_as(self, destination: Path, *, may_replace: bool = False) -> None:
+        """Write the chosen format to a file, over another one only if that is agreed."""
         chosen = self._format()
         if chosen is not None and self._model.folder is not None and not self.saver.is_running:
             self.outcome.setText("")
-            self.saver.start(self._model.folder, chosen.key, destination)
+            self.saver.start(self._model.folder, chosen.key, destination, may_replace=may_replace)
 
     def _format(self) -> SaveFormat | None:
         chosen: SaveFormat | None = self.format.currentData()
@@ -168,7 +168,8 @@ class SavePanel(QWidget):
         if name:
             path = Path(name)
             is_named = not chosen.suffix or path.name.endswith(chosen.suffix)
-            self.save_as(path if is_named else path.with_name(path.name + chosen.suffix))
+            # The dialog asked about the name as it was typed.
+            self.save_as(path if is_named else path.with_name(path.name + chosen.suffix), may_replace=is_named)
 
     def _tell_saved(self, path: Path) -> None:
         self._written = path

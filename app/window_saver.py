@@ -8,6 +8,12 @@ from PyQt6.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
 from app.window_run import told_error
 
 
+def export_arguments(project: Path, format: str, destination: Path, *, may_replace: bool) -> list[str]:
+    """What follows `handful`; only the file itself was agreed upon, not what else would lie beside a new one."""
+    over = ["--overwrite"] if may_replace and destination.is_file() else []
+    return ["export", str(project), "--to", format, "-o", str(destination), *over]
+
+
 class Saver(QObject):
     """One file at a time.
 
@@ -33,15 +39,15 @@ class Saver(QObject):
         """A file is being written."""
         return self._process.state() != QProcess.ProcessState.NotRunning
 
-    def start(self, project: Path, format: str, destination: Path) -> None:
-        """Write a project in a format; only when nothing is being written."""
+    def start(self, project: Path, format: str, destination: Path, *, may_replace: bool = False) -> None:
+        """Write a project in a format, over a file only if that is agreed; only when nothing is being written."""
         self._destination = destination
         environment = QProcessEnvironment.systemEnvironment()
         environment.insert("PYTHONPATH", str(Path(__file__).parents[1]))
         environment.insert("PYTHONIOENCODING", "utf-8")
         self._process.setProcessEnvironment(environment)
-        command = ["-P", "-m", "app.tethered", "export", str(project), "--to", format, "-o", str(destination)]
-        self._process.start(sys.executable, command)
+        arguments = export_arguments(project, format, destination, may_replace=may_replace)
+        self._process.start(sys.executable, ["-P", "-m", "app.tethered", *arguments])
         self.changed.emit()
 
     def wait(self) -> None:

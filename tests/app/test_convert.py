@@ -151,6 +151,18 @@ def test_exports_point_y_where_one_says_and_replace_nothing_unasked(
         assert run_command(["export", str(tmp_path), "--to", "splat"]) == 0
 
 
+def test_the_window_saves_over_the_file_that_was_agreed_upon_only(tmp_path: Path) -> None:
+    window_saver = pytest.importorskip("app.window_saver")
+    (tmp_path / "project.json").write_text("{}")
+    write_ply(random_gaussians(3), tmp_path / "splats.ply")
+    file = tmp_path / "room.ply"
+    file.write_bytes(b"old")
+    with pytest.raises(ReconError, match="exists already"):
+        run_command(window_saver.export_arguments(tmp_path, "ply", file, may_replace=False))
+    assert run_command(window_saver.export_arguments(tmp_path, "ply", file, may_replace=True)) == 0
+    assert len(read_ply(file)) == 3
+
+
 class Recorder(Quiet):
     def __init__(self) -> None:
         self.fractions: list[float] = []
