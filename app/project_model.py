@@ -238,11 +238,14 @@ class ProjectModel(QObject):
         if self.phase == "idle" and self.has_scene and self.folder is not None:
             self.work.start("mesh", MeshRequest(self.folder))
 
-    def make_film(self, destination: Path) -> None:
-        """Write a film around what the photos show; does nothing while something is at work."""
+    def make_film(self, destination: Path, *, may_replace: bool = False) -> None:
+        """Write a film around what the photos show; does nothing while something is at work.
+
+        `may_replace`: another film of that name, which the user has agreed to lose.
+        """
         if self.phase == "idle" and self.has_scene and self.folder is not None:
             self.film = destination
-            self.work.start("film", FilmRequest(self.folder, destination))
+            self.work.start("film", FilmRequest(self.folder, destination, may_replace))
 
     def pause(self) -> None:
         """Hold the work still, or let it go on."""

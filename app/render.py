@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.arguments import ArgumentParser, existing_path, number, one_of
+from app.arguments import ArgumentParser, check_unused, existing_path, number, one_of
 from app.progress_display import create_display
 from app.signals import cancel_on_signals
 from app.stage_progress import add_progress_flag, stage_progress
@@ -47,6 +47,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "-o", "--output", type=Path, metavar="DIR", help="for --cameras and --path; or FILE.mp4 for --path; default "
         "OUT/renders"
     )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace films and pictures of the same name")
     parser.add_argument("--depth", action="store_true", help="with pictures: 16-bit depth, and depth in colours, too")
     parser.add_argument("--normals", action="store_true", help="with pictures: normals, in the camera's frame, too")
     length = parser.add_mutually_exclusive_group()
@@ -92,7 +93,7 @@ def run(parsed: argparse.Namespace) -> int:
 
     from recon.device import choose_device
     from recon.project import Project, finish_adoption
-    from recon.rendering import render_video, render_views
+    from recon.rendering import picture_stems, render_video, render_views
     from splatting import rasterizer
 
     finish_adoption(Project(parsed.project))
@@ -106,6 +107,10 @@ def run(parsed: argparse.Namespace) -> int:
     background = torch.full((3,), BACKGROUNDS[parsed.background], device=device.torch_name)
     film = parsed.turntable or (parsed.output if parsed.path and _is_film(parsed.output) else None)
     made: Path = film or parsed.output or parsed.project / "renders"
+    if film is not None or parsed.output is not None:
+        written = [film] if film else [made / f"{stem}.png" for stem in picture_stems(names)]
+        for file in filter(Path.exists, written):
+            check_unused(file, may_replace=parsed.overwrite)
     with create_display(parsed.progress) as display, cancel_on_signals() as is_cancelled:
         if device.warning is not None:
             display.warning(device.warning)

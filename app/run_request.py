@@ -80,13 +80,15 @@ class MeshRequest:
 
 @dataclass(frozen=True)
 class FilmRequest:
-    """A film around what the photos of a finished project show, as an MP4."""
+    """A film around what the photos of a finished project show, as an MP4; over another one only if that is agreed."""
 
     project: Path
     destination: Path
+    may_replace: bool = False
     what: str = "The film"
     preview_file: None = None
 
     def arguments(self) -> list[str]:
         """What follows `handful`."""
-        return ["render", str(self.project), "--turntable", str(self.destination), "--progress", "jsonl"]
+        over = ["--overwrite"] if self.may_replace else []
+        return ["render", str(self.project), "--turntable", str(self.destination), "--progress", "jsonl", *over]

@@ -239,7 +239,8 @@ class SceneView(QWidget):
         name = self._ask("Save a film", ".mp4", "Films (*.mp4)")
         if name:
             path = Path(name)
-            self._model.make_film(path if path.suffix.lower() == ".mp4" else path.with_name(path.name + ".mp4"))
+            is_named = path.suffix.lower() == ".mp4"  # else the dialog asked about another file
+            self._model.make_film(path if is_named else path.with_name(path.name + ".mp4"), may_replace=is_named)
 
     def _ask(self, title: str, suffix: str, kinds: str) -> str:
         folder = self._model.folder

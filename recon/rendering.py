@@ -53,13 +53,9 @@ def render_views(
     Raises:
         ValueError: names and cameras differ in number, or two names would give one file.
     """
-    stems = [Path(name).stem for name in names]
-    if len(stems) != len(cameras):
-        raise ValueError(f"{len(cameras)} cameras but {len(stems)} names")
-    if len(set(stems)) != len(stems):
-        stems = [Path(name).name for name in names]
-    if len(set(stems)) != len(stems):
-        raise ValueError("two names would give the same file")
+    if len(names) != len(cameras):
+        raise ValueError(f"{len(cameras)} cameras but {len(names)} names")
+    stems = picture_stems(names)
     folder.mkdir(parents=True, exist_ok=True)
     splats, written, depths = _activate(gaussians), [], []
     for idx, (camera, stem) in enumerate(zip(cameras, stems, strict=True)):
@@ -74,6 +70,20 @@ def render_views(
         _write_depths(depths, stems, folder)
     progress(len(cameras), len(cameras), "Rendering")
     return written
+
+
+def picture_stems(names: Sequence[str]) -> list[str]:
+    """What the pictures that `render_views` writes for these photos are named, without `.png`.
+
+    Raises:
+        ValueError: two names would give one file.
+    """
+    stems = [Path(name).stem for name in names]
+    if len(set(stems)) != len(stems):
+        stems = [Path(name).name for name in names]
+    if len(set(stems)) != len(stems):
+        raise ValueError("two names would give the same file")
+    return stems
 
 
 def render_video(
