@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.arguments import ArgumentParser, existing_path, number
+from app.arguments import ArgumentParser, check_unused, existing_path, number
 from app.frame_flags import joined_values
 from app.progress_display import create_display
 from app.signals import cancel_on_signals
@@ -59,6 +59,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write a .ply, .spz, .sog, ... there; the project stays"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     add_progress_flag(parser)
     parsed = parser.parse_args(joined_values(arguments, ("--crop",)))
     if parsed.output is not None and parsed.mesh:
@@ -76,6 +77,8 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.mesh and not is_asked:
         _remake_mesh(parsed)
         return 0
+    if parsed.output is not None:
+        _check_output(parsed)
     with create_display(parsed.progress) as display, cancel_on_signals() as is_cancelled:
         progress = stage_progress(display, "splats", is_cancelled)
         scene = clean_project.open_clean_scene(parsed.project, progress=progress)
@@ -104,6 +107,19 @@ def run(parsed: argparse.Namespace) -> int:
         else:
             print(f"The mesh is as it was; 'handful clean {parsed.project} --mesh' makes it anew.")
     return 0
+
+
+def _check_output(parsed: argparse.Namespace) -> None:
+    from recon.export import check_not_own
+    from splatting.formats import format_of
+
+    try:
+        format_of(parsed.output)
+    except ValueError as error:
+        raise ReconError(f"{error}.", "Name another file with -o; the end of its name says the format.") from error
+    check_not_own(parsed.project, parsed.output)
+    if parsed.output.exists():
+        check_unused(parsed.output, may_replace=parsed.overwrite)
 
 
 def _preview(scene: "CleanScene") -> None:

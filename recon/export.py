@@ -112,7 +112,8 @@ def export(
     if up is not None and exporter.up is None:
         raise ReconError(f"Where y points cannot be chosen for {format}.", "It can for formats of splats.")
     destination = destination_of(project, format, destination)
-    _check_not_own(project, destination, exporter)
+    if not (exporter.save is _copy_file and _is_same(destination, project / exporter.needs[0])):
+        check_not_own(project, destination)  # copying a file onto itself does not replace it
     loaded = _load(project, exporter)
     loaded = (loaded, up or exporter.up) if exporter.up else loaded
     try:
@@ -144,10 +145,9 @@ def destination_of(project: Path, format: str, destination: Path | None) -> Path
     return destination
 
 
-def _check_not_own(project: Path, destination: Path, exporter: Exporter) -> None:
-    """Refuse to replace what the project itself is made of; copying a file onto itself does not."""
-    own = next((project / name for name in _OWN_FILES if _is_same(destination, project / name)), None)
-    if own is not None and not (exporter.save is _copy_file and exporter.needs == (own.name,)):
+def check_not_own(project: Path, destination: Path) -> None:
+    """Raise ReconError where a file to be written is one of those that the project itself is made of."""
+    if any(_is_same(destination, project / name) for name in _OWN_FILES):
         raise ReconError(f"{destination} is a file of the project itself.", "Name another place with -o.")
 
 

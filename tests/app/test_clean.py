@@ -68,6 +68,21 @@ def test_a_file_of_ones_own_is_written_and_named(out: Path, tmp_path: Path, caps
         call(out, "--strength", "0.1", "-o", tmp_path / "mine.obj")
 
 
+def test_no_file_is_replaced_unasked_and_none_of_the_project_at_all(out: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.ply"
+    mine.write_bytes(b"mine")
+    before = {name: (out / name).read_bytes() for name in ("splats.ply", "mesh.glb")}
+    with pytest.raises(ReconError, match="exists already"):
+        call(out, "--strength", "0.1", "-o", mine)
+    assert mine.read_bytes() == b"mine"
+    for name, content in before.items():
+        with pytest.raises(ReconError, match="of the project itself"):
+            call(out, "--strength", "0.1", "-o", out / name, "--overwrite")
+        assert (out / name).read_bytes() == content
+    assert call(out, "--strength", "0.1", "-o", mine, "--overwrite") == 0
+    assert len(read_ply(mine)) > 0
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
