@@ -29,7 +29,7 @@ from recon.photo import Photo
 from recon.photo_loading import PhotoSet, load_more_photos, load_photos
 from recon.pose_additions import cameras_beside, require_progress
 from recon.poses import estimate_poses, mapper_gates, reconstruction_from_cameras
-from recon.preview_file import PreviewFile
+from recon.preview_file import PreviewFile, check_preview_file
 from recon.previews import preview_camera
 from recon.progress import Cancelled, PipelineProgress, Progress, StageName
 from recon.project import Project, adopt, file_identity, identities, open_project
@@ -89,7 +89,7 @@ def reconstruct(
         frame_of = ProjectFrame(project, frame)
         _run(stages, results, project, frame_of, inputs, holdout, cameras, preview_file=preview_file)
     except (ReconError, Cancelled) as error:
-        if stages.reports or not holds_result(out):  # before the first stage has ended nothing has changed
+        if results.is_recorded or not holds_result(out):  # else nothing has changed
             outputs.write_report(project, make_report(results, stages.reports, until, error))
         raise
     report = make_report(results, stages.reports, until)
@@ -181,12 +181,17 @@ def _run(
     config, seed = results.config, results.config.seed
     if config.device == "cuda":
         choose_device(config.device)  # what cannot work fails now, not after all stages before the splats
+    if cameras is not None:
+        read_cameras(cameras)
+    if preview_file is not None:
+        check_preview_file(preview_file)
     draw = rasterizer.create("cpu")
 
     photos = results.photos = stages.run("photos", None, lambda progress: _load(inputs, before, progress))
     heldout = resolve_heldout(holdout, photos.photos)
     frames.require_photos([photo.name for photo in photos.photos])
     outputs.write_project(project, photos, results, sorted(heldout), cameras)
+    results.is_recorded = True
     if stages.is_over:
         return
 

@@ -5,11 +5,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from recon.errors import ReconError
 from splatting.formats.ply import write_ply
 from splatting.gaussians import Gaussians
 
 EVERY_S = 2.0
 MAX_SHARE = 0.03  # of the time of the fit; on a slow disk the file comes less often
+
+
+def check_preview_file(path: Path) -> None:
+    """Raise ReconError unless a preview can stand there: a PLY, in a folder that exists."""
+    if path.suffix.lower() != ".ply" or path.is_dir():
+        raise ReconError(f"The preview {path} is no name of a PLY file.", "Name a file that ends in .ply.")
+    if not path.parent.is_dir():
+        raise ReconError(f"The preview's folder {path.parent} does not exist.", "Make it, or name another place.")
 
 
 class PreviewFile:

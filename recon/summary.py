@@ -21,7 +21,10 @@ from splatting.gaussians import Gaussians
 
 @dataclass
 class Results:
-    """Results of the stages as they come in; None where a stage has not run."""
+    """Results of the stages as they come in; None where a stage has not run.
+
+    With `is_recorded`, `project.json` says what was asked: what the folder held before is not what it holds any more.
+    """
 
     preset: str
     config: ReconConfig
@@ -34,6 +37,7 @@ class Results:
     heldout: HeldoutReport | None = None
     mesh: Mesh | None = None
     frame: Frame | None = None
+    is_recorded: bool = False
     warnings: list[str] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
 

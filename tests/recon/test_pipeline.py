@@ -246,13 +246,22 @@ def test_an_error_stands_in_the_report_too(tmp_path: Path) -> None:
     assert (report.status, report.error.message) == ("failed", caught.value.message)  # type: ignore[union-attr]
 
 
-def test_a_mistyped_path_leaves_the_report_of_a_finished_scene(tmp_path: Path) -> None:
-    inputs = [SAMPLES / "banana" / name for name in PHOTOS[:2]]
-    reconstruct(inputs, tmp_path / "out", _config(), until="photos")
-    before = (tmp_path / "out" / "report.json").read_bytes()
-    with pytest.raises(ReconError, match="does not exist"):
-        reconstruct([tmp_path / "banan"], tmp_path / "out", _config(), until="photos")
-    assert (tmp_path / "out" / "report.json").read_bytes() == before
+def test_what_is_mistyped_leaves_the_report_of_a_finished_scene(tmp_path: Path) -> None:
+    inputs, out = [SAMPLES / "banana" / name for name in PHOTOS[:2]], tmp_path / "out"
+    reconstruct(inputs, out, _config(), until="photos")
+    before = {name: (out / name).read_bytes() for name in ("report.json", "project.json")}
+    (tmp_path / "cameras.json").write_text("no cameras")
+    for words, given, options in (
+        ("does not exist", [tmp_path / "banan"], {}),
+        ("does not hold cameras", inputs, {"cameras": tmp_path / "cameras.json"}),
+        ("no such photo", inputs, {"holdout": ["nobody.jpg"]}),
+        ("which --scale names", inputs, {"frame": FrameWish(scale="IMG_1.jpg,DSC_0424=1m")}),
+        ("folder .* does not exist", inputs, {"preview_file": tmp_path / "none" / "preview.ply"}),
+        ("no name of a PLY", inputs, {"preview_file": inputs[0]}),
+    ):
+        with pytest.raises(ReconError, match=words):
+            reconstruct(given, out, _config(), until="photos", **options)  # type: ignore[arg-type]
+        assert before == {name: (out / name).read_bytes() for name in before}, words
 
 
 def test_a_held_out_name_that_no_photo_bears_is_refused(tmp_path: Path) -> None:
