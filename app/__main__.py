@@ -1,5 +1,6 @@
 """Where the program starts: `handful`, `handful-gui` and `python -m app`."""
 
+import io
 import os
 import sys
 
@@ -14,6 +15,7 @@ def main() -> None:
     from recon.errors import ReconError, mendable_storage
     from recon.progress import Cancelled
 
+    _print_any_name()
     try:
         limit_threads()
         with mendable_storage():
@@ -34,6 +36,13 @@ def main_gui() -> None:
     """Open the window; a launcher without a console starts here."""
     sys.argv[1:1] = ["gui"]
     main()
+
+
+def _print_any_name() -> None:
+    """Let stdout take every text: names whose bytes are no UTF-8 as they are, and anything where it knows less."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
 
 
 def _with_logging(arguments: list[str]) -> int:

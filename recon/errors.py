@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_PLACE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
 
 class ReconError(Exception):
@@ -24,7 +25,9 @@ class ReconError(Exception):
 
 @contextmanager
 def mendable_storage() -> Iterator[None]:
-    """Turn the system's errors about a full disk and about missing rights into `ReconError`; others pass as they are.
+    """Turn the system's errors about a full disk, missing rights and impossible paths into `ReconError`.
+
+    Others pass as they are.
 
     For the outermost call: what knows better which file was meant raises its own.
     """
@@ -37,5 +40,9 @@ def mendable_storage() -> Iterator[None]:
             what = str(error.filename or "A file").removesuffix(".partial")
             raise ReconError(
                 f"{what} cannot be read or written: {error.strerror}.", "Check its permissions, or name another place."
+            ) from error
+        if error.errno in _NO_PLACE:
+            raise ReconError(
+                f"{error.filename} cannot be a file or folder: {error.strerror}.", "Name another."
             ) from error
         raise

@@ -168,18 +168,24 @@ def _unique_names(files: Sequence[Path], taken: Sequence[str] = ()) -> list[str]
     Where two would not, the folder's name goes in front, then a number if need be. None of those that are `taken` is
     given again.
     """
-    counts = Counter(map(_stem, [*(path.name for path in files), *taken]))
+    written = [_written_name(path.name) for path in files]
+    counts = Counter(map(_stem, [*written, *taken]))
     used = {stem for stem, count in counts.items() if count == 1} | set(map(_stem, taken))
     names: list[str] = []
-    for path in files:
-        name = path.name
+    for path, name in zip(files, written, strict=True):
         if counts[_stem(name)] > 1:
-            name, number = f"{path.absolute().parent.name}_{path.name}", 2
+            first, last = f"{_written_name(path.absolute().parent.name)}_{Path(name).stem}", Path(name).suffix
+            name, number = f"{first}{last}", 2
             while _stem(name) in used:
-                name, number = f"{path.absolute().parent.name}_{path.stem}_{number}{path.suffix}", number + 1
+                name, number = f"{first}_{number}{last}", number + 1
             used.add(_stem(name))
         names.append(name)
     return names
+
+
+def _written_name(name: str) -> str:
+    """A file name that can stand in a line of UTF-8: reports and camera files are made of these."""
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "_", name)  # surrogates stand for bytes that are no UTF-8
 
 
 def _stem(name: str) -> str:

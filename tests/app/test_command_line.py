@@ -18,10 +18,12 @@ import torch
 from PIL import Image
 
 from app.cli import COMMANDS, run_command
-from recon.errors import ReconError
+from recon.errors import ReconError, mendable_storage
 from recon.project import open_project
 from recon.report import read_report
+from splatting.formats import write_splats
 from splatting.gsplat_toolchain import missing_piece
+from tests.splat_files import random_gaussians
 
 ROOT = Path(__file__).parents[2]
 BANANA = ROOT / "assets" / "samples" / "banana"
@@ -342,6 +344,23 @@ def test_doctor_says_that_this_machine_will_do() -> None:
 def test_commands_on_a_folder_that_is_no_project(arguments: list[str], tmp_path: Path) -> None:
     _assert_refused(_run(arguments[0], tmp_path, *arguments[1:]), tmp_path.name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_one_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for impossible in (tmp_path / ("x" * 300), tmp_path / "file" / "a.ply", tmp_path / "loop" / "a.ply"):
+        with pytest.raises(ReconError, match="cannot be a file or folder") as refused, mendable_storage():
+            impossible.write_bytes(b"")
+        assert impossible.name in refused.value.message
+
+
+def test_names_that_the_terminal_cannot_show_are_printed_anyway(tmp_path: Path) -> None:
+    write_splats(random_gaussians(3), tmp_path / "a.ply")
+    environment = _environment() | {"PYTHONIOENCODING": "ascii"}
+    command = [*COMMAND, "convert", str(tmp_path / "a.ply"), str(tmp_path / "Tür.ply")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / r"T\xfcr.ply"))
 
 
 def test_the_window_without_a_display_is_refused(tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ def test_names_that_differ_in_their_suffix_only_become_unique_too(tmp_path):
     assert names(load_photos(paths)) == ["a_1.png", "a_1_2.jpg", "a_2.PNG", "b_2.jpg"]
 
 
+def test_names_are_text_that_fits_in_a_line_whatever_the_file_system_allows(tmp_path):
+    odd = [tmp_path / "a\nb.jpg", tmp_path / os.fsdecode(b"a\xffb.jpg"), tmp_path / "Küche 1.jpg"]
+    try:
+        for seed, path in enumerate(odd):
+            save(tmp_path / "plain.jpg", seed).rename(path)
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    assert names(load_photos(odd)) == [f"{tmp_path.name}_a_b.jpg", f"{tmp_path.name}_a_b_2.jpg", "Küche 1.jpg"]
+
+
 def test_films_and_raw_files_are_named_unless_a_photo_is_their_twin(tmp_path, two_photos):
     for name in ("1.MOV", "2.dng", "clip.mp4", "room.NEF", "notes.txt"):
         (tmp_path / name).write_bytes(b"no picture")
