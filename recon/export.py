@@ -55,7 +55,7 @@ class Exporter:
         if not self.ending or destination.suffix.lower() == self.ending:
             return
         hint = f"Name it {destination.with_name(self._mended_name(destination))}."
-        if not destination.suffix:
+        if not destination.suffix and not destination.exists():
             hint = f"{hint[:-1]}, or make the folder {destination} first, for {self.default_name} in it."
         raise ReconError(f"{destination.name} must end in {self.ending} for this format.", hint)
 
