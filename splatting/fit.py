@@ -83,9 +83,7 @@ class FitConfig:
     lr_scales: float = field(default=5e-3, metadata={"help": "of log scales", "unit": "", "low": 0, "high": 1})
     lr_quats: float = field(default=1e-3, metadata={"help": "of rotations", "unit": "", "low": 0, "high": 1})
     lr_opacities: float = field(default=2.5e-2, metadata={"help": "of opacity logits", "unit": "", "low": 0, "high": 1})
-    lr_sh: float = field(
-        default=2.5e-3, metadata={"help": "of constant colour", "unit": "", "low": 0, "high": 1}
-    )
+    lr_sh: float = field(default=2.5e-3, metadata={"help": "of constant colour", "unit": "", "low": 0, "high": 1})
     lr_harmonics: float = field(
         default=2.5e-4, metadata={"help": "of view-dependent colour", "unit": "", "low": 0, "high": 1}
     )
